@@ -1,0 +1,110 @@
+// Package device declares what a model asks of the machine that runs it: memory, and the
+// execution of programs. A program is a flat list of kernel calls (see Instr); an executor such
+// as nn/cpu runs it. Nothing here computes anything.
+package device
+
+// Device is one processor with its memory.
+type Device interface {
+	// Name says what the device is, for a person.
+	Name() string
+	// New returns zeroed memory for n values.
+	New(n int) Tensor
+	// Load prepares a program to run with the given parameters and their gradients; every
+	// program that was loaded with the same Parameters sees their current values.
+	Load(p *Program, params *Parameters) (Executable, error)
+	// Update applies one optimiser step to all of the parameters. It fails, changing nothing,
+	// where a gradient is not finite.
+	Update(u Optimizer, params *Parameters, lr float32, step int) error
+}
+
+// Tensor is memory of a device: a row of float32 values without a shape.
+type Tensor interface {
+	Len() int
+	// Upload copies src into the tensor from position at on.
+	Upload(src []float32, at int)
+	// Download copies values from position at on into dst.
+	Download(dst []float32, at int)
+}
+
+// Executable is a program loaded on a device.
+type Executable interface {
+	// Run executes the program once for the first call.Rows rows.
+	Run(call *Call) error
+	// Iterate executes an attack's inner loop; see Loop.
+	Iterate(call *Call, loop *Loop) (Counts, error)
+}
+
+// Call holds what one run of a program reads and writes. Rows are examples.
+type Call struct {
+	Rows int
+	// X holds the examples, Rows x the size of one example.
+	X Tensor
+	// Logits, Value and InputGrad, where not nil, receive the logits [Rows, classes], the loss
+	// of each row [Rows], and d(sum of losses)/dx, shaped like X.
+	Logits, Value, InputGrad Tensor
+	Loss                     Loss
+	Labels                   []int32
+	// Soft holds a target distribution or target logits for each row where the loss needs one.
+	Soft Tensor
+	// Scale multiplies d(loss)/d(logits): 1 for a sum over rows, 1/Rows for a mean.
+	Scale float32
+	// Noise seeds dropout: one number for each step of training.
+	Noise uint64
+}
+
+// Loss computes a value and a gradient for each row of a block of logits.
+// An implementation is a small comparable struct of options; it must not keep state, because
+// blocks are computed concurrently, and rows must not influence each other.
+type Loss interface {
+	// Rows fills b.Value and b.Grad.
+	Rows(b *Block)
+}
+
+// Block is what a Loss sees. All slices belong to the executor.
+type Block struct {
+	Rows, Classes int
+	Logits        []float32 // [Rows, Classes]
+	Labels        []int32   // [Rows], or nil
+	Soft          []float32 // [Rows, Classes], or nil
+	Value         []float32 // [Rows], written
+	Grad          []float32 // [Rows, Classes], d(Value)/d(Logits), written
+}
+
+// Parameters are the weights of a model. Each lives in its device's memory under a fixed index;
+// all programs of a model share them. Weights that the optimiser leaves alone (running
+// statistics) have Frozen set and no gradient.
+type Parameters struct {
+	List []*Parameter
+	// Version grows with every change of a value, so that packed copies can be renewed.
+	Version uint64
+	// Packed belongs to the executor: its own copies of the weights.
+	Packed any
+}
+
+// Parameter is one named weight tensor in the executor's layout: convolutions [KH,KW,In,Out],
+// dense layers [In,Out].
+type Parameter struct {
+	Name        string
+	Shape       []int
+	Frozen      bool
+	Value, Grad Tensor   // Grad is nil when Frozen
+	State       []Tensor // optimiser state, made on demand
+}
+
+// Counts says what an attack's loop did.
+type Counts struct {
+	Gradients int // gradients of single examples that were computed
+	Zero      int // of those, how many were zero everywhere
+	NonFinite int // of those, how many held a NaN or an infinity
+}
+
+// Argmax is the index of the largest of a row's logits, the first of equals.
+func Argmax(row []float32) int {
+	best := 0
+	for j, v := range row {
+		if v > row[best] {
+			best = j
+		}
+	}
+	return best
+}

@@ -1,0 +1,198 @@
+package device
+
+// Program is a flat list of kernel calls over buffers, in an order in which every buffer is
+// written before it is read. All row buffers hold one slice for each example; a program runs with
+// any number of rows up to Rows.
+type Program struct {
+	Name    string
+	Rows    int
+	Buffers []Buffer
+	Instrs  []Instr
+	// X, Logits, Seed, Value and InputGrad are buffer numbers, -1 where the program has none.
+	// Seed is where the loss puts d(loss)/d(logits).
+	X, Logits, Seed, Value, InputGrad int
+}
+
+// Buffer is memory that a program uses.
+type Buffer struct {
+	Kind BufferKind
+	// Size is the number of float32 values: of one row for Row, of all for the others.
+	Size int
+	// Param is the index in Parameters for Param and ParamGrad.
+	Param int
+}
+
+// BufferKind says to whom a buffer belongs.
+type BufferKind int
+
+const (
+	Row       BufferKind = iota // one slice per example, in the program's arena
+	Whole                       // one slice for the batch, in the program's arena
+	Param                       // the value of a parameter
+	ParamGrad                   // the gradient of a parameter
+)
+
+// Instr is one kernel call.
+type Instr struct {
+	Op      Op
+	In, Out []int // buffer numbers, in the order that the Op's comment gives
+}
+
+// Op is one of the kernels below: a closed set, which every executor implements.
+type Op interface {
+	// Rowwise reports whether rows are independent. Other ops read the whole batch.
+	Rowwise() bool
+}
+
+// Window is the geometry of a convolution or pooling on [H,W,C] examples, channels last.
+type Window struct {
+	H, W, C                              int
+	KH, KW, Stride                       int
+	PadTop, PadLeft, PadBottom, PadRight int
+}
+
+// OutH is the height of the result.
+func (w Window) OutH() int { return (w.H+w.PadTop+w.PadBottom-w.KH)/w.Stride + 1 }
+
+// OutW is the width of the result.
+func (w Window) OutW() int { return (w.W+w.PadLeft+w.PadRight-w.KW)/w.Stride + 1 }
+
+// The kernels. Each comment lists inputs -> outputs.
+type (
+	// Conv is a convolution with bias: x, w [KH,KW,C,Out], b -> y [OutH,OutW,Out], with ReLU on top if set.
+	Conv struct {
+		Window
+		Out  int
+		ReLU bool
+	}
+	// ConvInputGrad: w, dy -> dx.
+	ConvInputGrad struct {
+		Window
+		Out int
+	}
+	// ConvWeightGrad: x, dy -> dw, summed over rows.
+	ConvWeightGrad struct {
+		Window
+		Out int
+	}
+	// BiasGrad sums dy over rows and positions: dy [.., Channels] -> db [Channels].
+	BiasGrad struct{ Channels int }
+
+	// Dense: x [In], w [In,Out], b -> y [Out], with ReLU on top if set.
+	Dense struct {
+		In, Out int
+		ReLU    bool
+	}
+	// DenseInputGrad: w, dy -> dx.
+	DenseInputGrad struct{ In, Out int }
+	// DenseWeightGrad: x, dy -> dw, summed over rows.
+	DenseWeightGrad struct{ In, Out int }
+
+	// MaxPool: x -> y, index (a byte each: which element of the window won, the first of equals;
+	// Size counts float32, four bytes each, rounded up). Padding never wins.
+	MaxPool struct{ Window }
+	// MaxPoolGrad: index, dy -> dx.
+	MaxPoolGrad struct{ Window }
+	// AvgPool: x -> y. Padding counts in the divisor, as in PyTorch's default.
+	AvgPool struct{ Window }
+	// AvgPoolGrad: dy -> dx.
+	AvgPoolGrad struct{ Window }
+
+	// ReLU: x -> y.
+	ReLU struct{ Size int }
+	// ReLUGrad: y, dy -> dx = dy where y > 0, else 0.
+	ReLUGrad struct{ Size int }
+	// Normalize: x -> (x-Mean)/Std by channel.
+	Normalize struct{ Mean, Std string } // by EncodeFloats, so that the struct is comparable
+	// NormalizeGrad: dy -> dy/Std.
+	NormalizeGrad struct{ Std string }
+	// Add: a, b -> a+b.
+	Add struct{ Size int }
+	// Scale: x -> Factor*x.
+	Scale struct {
+		Size   int
+		Factor float32
+	}
+	// Dropout: x -> x*mask/(1-Rate), the mask drawn from (Call.Noise, Layer, row, element).
+	Dropout struct {
+		Size  int
+		Layer int
+		Rate  float32
+	}
+	// DropoutGrad: dy -> dx, with the mask of the same Layer.
+	DropoutGrad struct {
+		Size  int
+		Layer int
+		Rate  float32
+	}
+
+	// BatchNorm normalises with running statistics: x, gamma, beta, mean, variance -> y.
+	BatchNorm struct {
+		Positions, Channels int
+		Epsilon             float32
+	}
+	// BatchNormInputGrad: gamma, variance, dy -> dx.
+	BatchNormInputGrad struct {
+		Positions, Channels int
+		Epsilon             float32
+	}
+	// BatchNormGammaGrad: x, mean, variance, dy -> dgamma. (dbeta is BiasGrad.)
+	BatchNormGammaGrad struct {
+		Positions, Channels int
+		Epsilon             float32
+	}
+	// BatchNormTrain normalises with the batch's statistics and moves the running ones (the
+	// variance unbiased, as in PyTorch): x, gamma, beta, mean, variance -> y, stats (Whole:
+	// mean and 1/std by channel).
+	BatchNormTrain struct {
+		Positions, Channels int
+		Epsilon, Momentum   float32
+	}
+	// BatchNormTrainInputGrad: x, gamma, dy, stats -> dx.
+	BatchNormTrainInputGrad struct {
+		Positions, Channels int
+		Epsilon             float32
+	}
+	// BatchNormTrainGammaGrad: x, dy, stats -> dgamma.
+	BatchNormTrainGammaGrad struct {
+		Positions, Channels int
+		Epsilon             float32
+	}
+
+	// LogMeanSoftmax: logits of each member -> log of the mean of their softmaxes.
+	LogMeanSoftmax struct{ Members, Classes int }
+	// LogMeanSoftmaxGrad: logits of each member, dy -> gradient for member Index.
+	LogMeanSoftmaxGrad struct{ Members, Classes, Index int }
+
+	// ApplyLoss: logits -> seed, value: the call's Loss.
+	ApplyLoss struct{ Classes int }
+)
+
+func (Conv) Rowwise() bool                    { return true }
+func (ConvInputGrad) Rowwise() bool           { return true }
+func (ConvWeightGrad) Rowwise() bool          { return false }
+func (BiasGrad) Rowwise() bool                { return false }
+func (Dense) Rowwise() bool                   { return true }
+func (DenseInputGrad) Rowwise() bool          { return true }
+func (DenseWeightGrad) Rowwise() bool         { return false }
+func (MaxPool) Rowwise() bool                 { return true }
+func (MaxPoolGrad) Rowwise() bool             { return true }
+func (AvgPool) Rowwise() bool                 { return true }
+func (AvgPoolGrad) Rowwise() bool             { return true }
+func (ReLU) Rowwise() bool                    { return true }
+func (ReLUGrad) Rowwise() bool                { return true }
+func (Normalize) Rowwise() bool               { return true }
+func (NormalizeGrad) Rowwise() bool           { return true }
+func (Add) Rowwise() bool                     { return true }
+func (Scale) Rowwise() bool                   { return true }
+func (Dropout) Rowwise() bool                 { return true }
+func (DropoutGrad) Rowwise() bool             { return true }
+func (BatchNorm) Rowwise() bool               { return true }
+func (BatchNormInputGrad) Rowwise() bool      { return true }
+func (BatchNormGammaGrad) Rowwise() bool      { return false }
+func (BatchNormTrain) Rowwise() bool          { return false }
+func (BatchNormTrainInputGrad) Rowwise() bool { return false }
+func (BatchNormTrainGammaGrad) Rowwise() bool { return false }
+func (LogMeanSoftmax) Rowwise() bool          { return true }
+func (LogMeanSoftmaxGrad) Rowwise() bool      { return true }
+func (ApplyLoss) Rowwise() bool               { return true }
