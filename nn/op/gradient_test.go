@@ -1,0 +1,227 @@
+package op
+
+import (
+	"slices"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+
+	"rampart/nn/device"
+)
+
+type nodes = []*gorgonia.Node
+
+func window(h, w, c, kh, kw, stride int, pads ...int) device.Window {
+	win := device.Window{H: h, W: w, C: c, KH: kh, KW: kw, Stride: stride}
+	if len(pads) == 4 {
+		win.PadTop, win.PadLeft, win.PadBottom, win.PadRight = pads[0], pads[1], pads[2], pads[3]
+	}
+	return win
+}
+
+// TestGradients compares every op's gradients with finite differences, and checks which kernels,
+// with which inputs, the gradients lower to.
+func TestGradients(t *testing.T) {
+	convCase := func(n int, win device.Window, out int) ([]input, builder) {
+		return []input{
+				random("x", 1, n, win.H, win.W, win.C),
+				random("w", 2, win.KH, win.KW, win.C, out),
+				random("b", 3, out),
+			}, func(in nodes) (*gorgonia.Node, error) {
+				return Conv(in[0], in[1], in[2], win)
+			}
+	}
+	dense := func(in nodes) (*gorgonia.Node, error) { return Dense(in[0], in[1], in[2]) }
+	maxPool := func(win device.Window) builder {
+		return func(in nodes) (*gorgonia.Node, error) { return MaxPool(in[0], win) }
+	}
+	avgPool := func(win device.Window) builder {
+		return func(in nodes) (*gorgonia.Node, error) { return AvgPool(in[0], win) }
+	}
+	relu := func(in nodes) (*gorgonia.Node, error) { return ReLU(in[0]) }
+	flatten := func(in nodes) (*gorgonia.Node, error) { return Flatten(in[0]) }
+	logMeanSoftmax := func(in nodes) (*gorgonia.Node, error) { return LogMeanSoftmax(in) }
+	batchNorm := func(in nodes) (*gorgonia.Node, error) {
+		return BatchNorm(in[0], in[1], in[2], in[3], in[4], 1e-3)
+	}
+	batchNormTrain := func(in nodes) (*gorgonia.Node, error) {
+		return BatchNormTrain(in[0], in[1], in[2], in[3], in[4], 1e-3, 0.1)
+	}
+	statistics := func(shape ...int) []input {
+		c := shape[len(shape)-1]
+		return []input{random("x", 1, shape...), random("gamma", 2, c), random("beta", 3, c),
+			random("mean", 4, c).withoutGrad(), random("variance", 5, c).positive().withoutGrad()}
+	}
+
+	type testCase struct {
+		name   string
+		inputs []input
+		build  builder
+		ops    []string
+	}
+	convOps := []string{"BiasGrad(dy)", "ConvInputGrad(w,dy)", "ConvWeightGrad(x,dy)"}
+	denseOps := []string{"BiasGrad(dy)", "DenseInputGrad(w,dy)", "DenseWeightGrad(x,dy)"}
+	normOps := []string{"BatchNormGammaGrad(x,mean,variance,dy)", "BatchNormInputGrad(gamma,variance,dy)", "BiasGrad(dy)"}
+	trainOps := []string{"BatchNormTrainGammaGrad(x,dy)", "BatchNormTrainInputGrad(x,gamma,dy)", "BiasGrad(dy)"}
+	cases := []testCase{
+		{"dense", []input{random("x", 1, 3, 5), random("w", 2, 5, 2), random("b", 3, 2)}, dense, denseOps},
+		{"dense 1x1", []input{random("x", 1, 1, 1), random("w", 2, 1, 1), random("b", 3, 1)}, dense, denseOps},
+		{"max pool 2x2", []input{spread("x", 1, 2, 4, 6, 3)}, maxPool(window(4, 6, 3, 2, 2, 2)), []string{"MaxPoolGrad(x,dy)"}},
+		{"max pool overlapping, padded", []input{spread("x", 2, 2, 5, 4, 2)}, maxPool(window(5, 4, 2, 3, 2, 1, 1, 0, 2, 1)), []string{"MaxPoolGrad(x,dy)"}},
+		{"average pool", []input{random("x", 1, 2, 4, 4, 3)}, avgPool(window(4, 4, 3, 4, 4, 4)), []string{"AvgPoolGrad(dy)"}},
+		{"average pool overlapping, padded", []input{random("x", 2, 2, 5, 4, 2)}, avgPool(window(5, 4, 2, 3, 2, 2, 1, 0, 2, 1)), []string{"AvgPoolGrad(dy)"}},
+		{"relu on images", []input{random("x", 1, 2, 3, 3, 2)}, relu, []string{"ReLUGrad(y,dy)"}},
+		{"relu", []input{random("x", 1, 2, 7)}, relu, []string{"ReLUGrad(y,dy)"}},
+		{"normalize", []input{random("x", 1, 2, 3, 2, 3)}, func(in nodes) (*gorgonia.Node, error) {
+			return Normalize(in[0], []float32{0.1, -0.2, 0.5}, []float32{0.3, 1, 2.5})
+		}, []string{"NormalizeGrad(dy)"}},
+		{"add", []input{random("a", 1, 2, 3, 2, 2), random("b", 2, 2, 3, 2, 2)}, func(in nodes) (*gorgonia.Node, error) {
+			return Add(in[0], in[1])
+		}, nil},
+		{"scale", []input{random("x", 1, 2, 5)}, func(in nodes) (*gorgonia.Node, error) {
+			return Scale(in[0], -0.75)
+		}, []string{"Scale(dy)"}},
+		{"flatten", []input{random("x", 1, 2, 3, 2, 2)}, flatten, nil},
+		{"dropout", []input{random("x", 1, 4, 9)}, func(in nodes) (*gorgonia.Node, error) {
+			n, err := Dropout(in[0], 0.4, 1)
+			if err == nil {
+				n.Op().(Noisy).SetNoise(12345)
+			}
+			return n, err
+		}, []string{"DropoutGrad(dy)"}},
+		{"batch norm on images", statistics(3, 2, 3, 2), batchNorm, normOps},
+		{"batch norm", statistics(3, 4), batchNorm, normOps},
+		{"batch norm in training, on images", statistics(2, 3, 2, 3), batchNormTrain, trainOps},
+		{"batch norm in training", statistics(5, 2), batchNormTrain, trainOps},
+		{"log-mean-softmax of 1", []input{random("m0", 1, 3, 4)}, logMeanSoftmax, []string{"LogMeanSoftmaxGrad(m0,dy)"}},
+		{"log-mean-softmax of 3", []input{random("m0", 1, 2, 4), random("m1", 2, 2, 4), random("m2", 3, 2, 4)}, logMeanSoftmax,
+			slices.Repeat([]string{"LogMeanSoftmaxGrad(m0,m1,m2,dy)"}, 3)},
+	}
+	for _, c := range []struct {
+		name string
+		n    int
+		win  device.Window
+		out  int
+	}{
+		{"conv 3x3 same", 2, window(4, 5, 2, 3, 3, 1, 1, 1, 1, 1), 3},
+		{"conv stride 2, uneven", 2, window(6, 5, 3, 3, 2, 2, 0, 1, 1, 0), 2},
+		{"conv leaving a rim unread", 1, window(5, 6, 1, 2, 2, 3), 2},
+		{"conv 1x1", 3, window(2, 2, 4, 1, 1, 1), 1},
+		{"conv wider padding than kernel", 1, window(2, 3, 1, 2, 2, 1, 3, 2, 0, 2), 2},
+	} {
+		inputs, f := convCase(c.n, c.win, c.out)
+		cases = append(cases, testCase{c.name, inputs, f, convOps})
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := build(t, c.inputs, c.build)
+			if got := b.gradientOps(); !slices.Equal(got, c.ops) {
+				t.Errorf("gradients lower to %q, want %q", got, c.ops)
+			}
+			b.checkGradients(t, 1.0/32, 2e-4)
+		})
+	}
+}
+
+// TestFanOut covers nodes that are used more than once: their gradients meet in gorgonia's own sum.
+func TestFanOut(t *testing.T) {
+	win := window(3, 4, 2, 3, 3, 1, 1, 1, 1, 1)
+	x, w, bias := spread("x", 1, 2, 3, 4, 2), random("w", 2, 3, 3, 2, 2), random("b", 3, 2)
+	cases := []struct {
+		name  string
+		sums  int
+		build builder
+	}{
+		{"residual", 1, func(in nodes) (*gorgonia.Node, error) {
+			y, err := Conv(in[0], in[1], in[2], win)
+			if err != nil {
+				return nil, err
+			}
+			return Add(y, in[0])
+		}},
+		{"shared weights", 3, func(in nodes) (*gorgonia.Node, error) {
+			y, err := Conv(in[0], in[1], in[2], win)
+			if err != nil {
+				return nil, err
+			}
+			if y, err = Add(y, in[0]); err != nil {
+				return nil, err
+			}
+			return Conv(y, in[1], in[2], win)
+		}},
+		{"twice the same", 2, func(in nodes) (*gorgonia.Node, error) {
+			y, err := Conv(in[0], in[1], in[2], win)
+			if err != nil {
+				return nil, err
+			}
+			if y, err = Add(y, y); err != nil {
+				return nil, err
+			}
+			return Add(y, in[0])
+		}},
+		{"three uses", 2, func(in nodes) (*gorgonia.Node, error) {
+			y, err := Conv(in[0], in[1], in[2], win)
+			if err != nil {
+				return nil, err
+			}
+			z, err := Scale(in[0], 0.5)
+			if err != nil {
+				return nil, err
+			}
+			if y, err = Add(y, z); err != nil {
+				return nil, err
+			}
+			return Add(in[0], y)
+		}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := build(t, []input{x, w, bias}, c.build)
+			sums := 0
+			for _, n := range b.g.AllNodes() {
+				if IsSum(n) {
+					sums++
+				}
+			}
+			if sums != c.sums {
+				t.Errorf("IsSum found %d sums, want %d", sums, c.sums)
+			}
+			b.checkGradients(t, 1.0/32, 2e-4)
+		})
+	}
+}
+
+// TestIsSum: gorgonia's other elementwise ops are no sums.
+func TestIsSum(t *testing.T) {
+	g := gorgonia.NewGraph()
+	a, b := random("a", 1, 2, 3).node(g), random("b", 2, 2, 3).node(g)
+	ours, err := Add(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, n := range map[string]*gorgonia.Node{
+		"an input": a, "Add": ours,
+		"a product":    gorgonia.Must(gorgonia.HadamardProd(a, b)),
+		"a difference": gorgonia.Must(gorgonia.Sub(a, b)),
+		"a comparison": gorgonia.Must(gorgonia.Gt(a, b, true)),
+	} {
+		if IsSum(n) {
+			t.Errorf("IsSum takes %s for a sum", name)
+		}
+	}
+	if !IsSum(gorgonia.Must(gorgonia.Add(a, b))) {
+		t.Error("IsSum does not know gorgonia's sum")
+	}
+}
+
+// TestGradientsHaveNoGradient: the ops that Grad makes say so instead of giving a wrong one.
+func TestGradientsHaveNoGradient(t *testing.T) {
+	b := build(t, []input{random("x", 1, 2, 3)}, func(in nodes) (*gorgonia.Node, error) { return ReLU(in[0]) })
+	o := b.grads[b.in[0]].Op().(Op)
+	if wrt := o.DiffWRT(2); !slices.Equal(wrt, []bool{false, false}) {
+		t.Errorf("DiffWRT is %v, want none", wrt)
+	}
+	if _, err := o.SymDiff(nil, nil, nil); err == nil {
+		t.Error("SymDiff gave no error")
+	}
+}
