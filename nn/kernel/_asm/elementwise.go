@@ -1,0 +1,198 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Predicates of VCMPPS.
+const (
+	unordered   = 0x03
+	lessThan    = 0x11 // false where a NaN is involved
+	greaterThan = 0x1e
+)
+
+// vectors runs body for n vectors; at addresses the current vector of a pointer.
+func vectors(n reg.GPVirtual, body func(at func(pointer reg.GPVirtual) Mem)) {
+	index := GP64()
+	XORQ(index, index)
+	Label("loop")
+	body(func(p reg.GPVirtual) Mem { return Mem{Base: p, Index: index, Scale: 1} })
+	ADDQ(Imm(vectorBytes), index)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// elementwise generates loops over n vectors of 8 values, n > 0, with the rounding of the portable
+// ones.
+func elementwise() {
+	TEXT("reluAVX2", NOSPLIT, "func(y, x *float32, n int)")
+	Doc("reluAVX2 is portableReLU on n vectors.")
+	y, x, n, floor := gp("y"), gp("x"), gp("n"), zero()
+	vectors(n, func(at func(reg.GPVirtual) Mem) {
+		v := YMM()
+		VMAXPS(at(x), floor, v) // of a NaN, the second operand: x
+		VMOVUPS(v, at(y))
+	})
+
+	TEXT("reluGradAVX2", NOSPLIT, "func(dx, y, dy *float32, n int)")
+	Doc("reluGradAVX2 is portableReLUGrad on n vectors.")
+	dx, y, dy, n, floor := gp("dx"), gp("y"), gp("dy"), gp("n"), zero()
+	vectors(n, func(at func(reg.GPVirtual) Mem) {
+		v := YMM()
+		VCMPPS(Imm(lessThan), at(y), floor, v)
+		VANDPS(at(dy), v, v)
+		VMOVUPS(v, at(dx))
+	})
+
+	TEXT("addAVX2", NOSPLIT, "func(dst, a, b *float32, n int)")
+	Doc("addAVX2 is portableAdd on n vectors.")
+	dst, a, b, n := gp("dst"), gp("a"), gp("b"), gp("n")
+	vectors(n, func(at func(reg.GPVirtual) Mem) {
+		v := YMM()
+		VMOVUPS(at(a), v)
+		VADDPS(at(b), v, v)
+		VMOVUPS(v, at(dst))
+	})
+
+	TEXT("scaleAVX2", NOSPLIT, "func(dst, x *float32, f float32, n int)")
+	Doc("scaleAVX2 is portableScale on n vectors.")
+	dst, x, f, n := gp("dst"), gp("x"), broadcast("f"), gp("n")
+	vectors(n, func(at func(reg.GPVirtual) Mem) {
+		v := YMM()
+		VMULPS(at(x), f, v)
+		VMOVUPS(v, at(dst))
+	})
+
+	TEXT("axpyAVX2", NOSPLIT, "func(y *float32, f float32, x *float32, n int)")
+	Doc("axpyAVX2 is portableAxpy on n vectors.")
+	y, f, x, n = gp("y"), broadcast("f"), gp("x"), gp("n")
+	vectors(n, func(at func(reg.GPVirtual) Mem) {
+		v := YMM()
+		VMULPS(at(x), f, v)
+		VADDPS(at(y), v, v)
+		VMOVUPS(v, at(y))
+	})
+
+	TEXT("finiteAVX2", NOSPLIT, "func(x *float32, n int) bool")
+	Doc("finiteAVX2 is portableFinite on n vectors.")
+	x, n = gp("x"), gp("n")
+	finite(x, n)
+
+	TEXT("signStepAVX2", NOSPLIT, "func(adv, x, grad *float32, step, eps float32, n int)")
+	Doc("signStepAVX2 is portableSignStep on n vectors.")
+	signStep()
+
+	TEXT("affineAVX2", NOSPLIT, "func(y, x, scale, shift *float32, n, channels int)")
+	Doc("affineAVX2 is portableAffine on n positions of channels vectors.")
+	affine()
+
+	for _, width := range []int{1, 4} {
+		columnSum(width)
+	}
+}
+
+// finite adds up 0*x, which is 0 or, once and for all, NaN.
+func finite(x, n reg.GPVirtual) {
+	index, sum, null := GP64(), zero(), zero()
+	XORQ(index, index)
+	Label("loop")
+	v := YMM()
+	VMULPS(Mem{Base: x, Index: index, Scale: 1}, null, v)
+	VADDPS(v, sum, sum)
+	ADDQ(Imm(vectorBytes), index)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	VCMPPS(Imm(unordered), sum, sum, sum)
+	mask := GP32()
+	VMOVMSKPS(sum, mask)
+	VZEROUPPER()
+	TESTL(mask, mask)
+	ok := GP8()
+	SETEQ(ok)
+	Store(ok, ReturnIndex(0))
+	RET()
+}
+
+func signStep() {
+	adv, x, grad, n := gp("adv"), gp("x"), gp("grad"), gp("n")
+	step, eps, null := broadcast("step"), broadcast("eps"), zero()
+	minus, one := YMM(), YMM()
+	VSUBPS(step, null, minus)
+	bits := GP32()
+	MOVL(U32(0x3f800000), bits)
+	VMOVD(bits, one.AsX())
+	VBROADCASTSS(one.AsX(), one)
+	vectors(n, func(at func(reg.GPVirtual) Mem) {
+		g, up, down, v, clean, bound := YMM(), YMM(), YMM(), YMM(), YMM(), YMM()
+		VMOVUPS(at(grad), g)
+		VCMPPS(Imm(greaterThan), null, g, up)
+		VCMPPS(Imm(lessThan), null, g, down)
+		VANDPS(step, up, up)
+		VANDPS(minus, down, down)
+		VORPS(up, down, up)
+		VADDPS(at(adv), up, v)
+		VMOVUPS(at(x), clean)
+		VSUBPS(eps, clean, bound)
+		VMAXPS(v, bound, v) // of equals and of NaNs, the second operand: v
+		VADDPS(eps, clean, bound)
+		VMINPS(v, bound, v)
+		VMAXPS(v, null, v)
+		VMINPS(v, one, v)
+		VMOVUPS(v, at(adv))
+	})
+}
+
+func affine() {
+	y, x, scale, shift := gp("y"), gp("x"), gp("scale"), gp("shift")
+	n, channels := gp("n"), gp("channels")
+	SHLQ(Imm(5), channels) // bytes
+	Label("position")
+	index := GP64()
+	XORQ(index, index)
+	Label("channel")
+	at := func(p reg.GPVirtual) Mem { return Mem{Base: p, Index: index, Scale: 1} }
+	v := YMM()
+	VMOVUPS(at(x), v)
+	VMULPS(at(scale), v, v)
+	VADDPS(at(shift), v, v)
+	VMOVUPS(v, at(y))
+	ADDQ(Imm(vectorBytes), index)
+	CMPQ(index, channels)
+	JNE(LabelRef("channel"))
+	ADDQ(channels, x)
+	ADDQ(channels, y)
+	DECQ(n)
+	JNZ(LabelRef("position"))
+	VZEROUPPER()
+	RET()
+}
+
+// columnSum adds up columns of width vectors.
+func columnSum(width int) {
+	name := map[int]string{1: "columnSum8AVX2", 4: "columnSum32AVX2"}[width]
+	TEXT(name, NOSPLIT, "func(dst, x *float32, n, stride int)")
+	Doc(name + " is portableColumnSum on that many columns; stride is in bytes.")
+	dst, x, n, stride := gp("dst"), gp("x"), gp("n"), gp("stride")
+	var sum []reg.VecVirtual
+	for range width {
+		sum = append(sum, zero())
+	}
+	Label("loop")
+	for i, s := range sum {
+		VADDPS(Mem{Base: x, Disp: i * vectorBytes}, s, s)
+	}
+	ADDQ(stride, x)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	for i, s := range sum {
+		at := Mem{Base: dst, Disp: i * vectorBytes}
+		VADDPS(at, s, s)
+		VMOVUPS(s, at)
+	}
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,165 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"rampart/nn/device"
+)
+
+// benchRows is the rows of a block of examples.
+const benchRows = 25
+
+var benchConvs = []struct {
+	name string
+	Conv
+}{
+	{"madry1", Conv{window(28, 28, 1, 5, 1, 2), 32}},
+	{"madry2", Conv{window(14, 14, 32, 5, 1, 2), 64}},
+	{"fast1", Conv{window(28, 28, 1, 4, 2, 1), 16}},
+	{"fast2", Conv{window(14, 14, 16, 4, 2, 1), 32}},
+	{"resnet1", Conv{window(32, 32, 3, 3, 1, 1), 64}},
+	{"resnet2", Conv{window(32, 32, 64, 3, 1, 1), 64}},
+	{"resnet5", Conv{window(4, 4, 512, 3, 1, 1), 512}},
+}
+
+var benchDenses = []struct {
+	name string
+	Dense
+}{
+	{"madry_fc1", Dense{3136, 1024}},
+	{"madry_fc2", Dense{1024, 10}},
+	{"fast_fc1", Dense{1568, 100}},
+}
+
+// measure runs f, which does that many multiply-adds, and reports its rate: of the whole loop, and
+// of the best call, which other programs on the machine disturb less.
+func measure(b *testing.B, products int, f func()) {
+	best := time.Duration(math.MaxInt64)
+	for b.Loop() {
+		start := time.Now()
+		f()
+		best = min(best, time.Since(start))
+	}
+	flops := 2 * float64(products)
+	b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+	b.ReportMetric(flops/best.Seconds()/1e9, "best-GFLOP/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+func BenchmarkPeak(b *testing.B) {
+	for b.Loop() {
+		b.ReportMetric(PeakFLOPS()/1e9, "GFLOP/s")
+	}
+}
+
+func BenchmarkConv(b *testing.B) {
+	for _, c := range benchConvs {
+		k := newConvCase(c.Conv, 1, 1)
+		packed, flipped := make([]float32, c.PackedForward()), make([]float32, c.PackedInputGrad())
+		c.PackForward(packed, k.w)
+		c.PackInputGrad(flipped, k.w)
+		scratch := make([]float32, c.Scratch())
+		y, dx, dw := make([]float32, len(k.dy)), make([]float32, len(k.x)), make([]float32, len(k.w))
+		products := c.taps() * len(y)
+		b.Run(c.name+"/forward", func(b *testing.B) {
+			measure(b, products, func() {
+				c.Forward(y, k.x, packed, k.bias, true, scratch)
+			})
+		})
+		b.Run(c.name+"/input", func(b *testing.B) {
+			measure(b, products, func() {
+				c.InputGrad(dx, k.dy, flipped, scratch)
+			})
+		})
+		b.Run(c.name+"/weight", func(b *testing.B) {
+			measure(b, products, func() {
+				for unit := range c.WeightGradUnits() {
+					c.WeightGrad(unit, dw, k.x, k.dy, 1, scratch)
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkDense(b *testing.B) {
+	for _, d := range benchDenses {
+		for _, rows := range []int{benchRows, 64} {
+			r := newRand(1)
+			x, dy, w := normals(r, rows*d.In), normals(r, rows*d.Out), normals(r, d.In*d.Out)
+			packed, transposed := make([]float32, d.PackedForward()), make([]float32, d.PackedInputGrad())
+			d.PackForward(packed, w)
+			d.PackInputGrad(transposed, w)
+			y, dx, scratch := make([]float32, len(dy)), make([]float32, len(x)), make([]float32, d.Scratch(rows))
+			name := fmt.Sprintf("%s/%d", d.name, rows)
+			b.Run(name+"/forward", func(b *testing.B) {
+				measure(b, rows*d.In*d.Out, func() {
+					d.Forward(y, x, packed, nil, rows, true, nil)
+				})
+			})
+			b.Run(name+"/input", func(b *testing.B) {
+				measure(b, rows*d.In*d.Out, func() {
+					d.InputGrad(dx, dy, transposed, rows, nil)
+				})
+			})
+			b.Run(name+"/weight", func(b *testing.B) {
+				measure(b, rows*d.In*d.Out, func() {
+					for unit := range d.WeightGradUnits() {
+						d.WeightGrad(unit, w, x, dy, rows, scratch)
+					}
+				})
+			})
+		}
+	}
+}
+
+func BenchmarkPack(b *testing.B) {
+	d := Dense{3136, 1024}
+	w, packed := make([]float32, d.In*d.Out), make([]float32, max(d.PackedForward(), d.PackedInputGrad()))
+	b.SetBytes(int64(4 * len(w)))
+	b.Run("forward", func(b *testing.B) {
+		for b.Loop() {
+			d.PackForward(packed, w)
+		}
+		b.SetBytes(int64(4 * len(w)))
+	})
+	b.Run("input", func(b *testing.B) {
+		for b.Loop() {
+			d.PackInputGrad(packed, w)
+		}
+		b.SetBytes(int64(4 * len(w)))
+	})
+}
+
+func BenchmarkElementwise(b *testing.B) {
+	const n = 28 * 28 * 32
+	r := newRand(1)
+	x, y, z := normals(r, n), normals(r, n), normals(r, n)
+	index, v := make([]uint8, n), make([]float32, n)
+	pool := device.Window{H: 28, W: 28, C: 32, KH: 2, KW: 2, Stride: 2}
+	for _, c := range []struct {
+		name string
+		f    func()
+	}{
+		{"ReLU", func() { ReLU(y, x) }},
+		{"ReLUGrad", func() { ReLUGrad(z, x, y) }},
+		{"SignStep", func() { SignStep(y, x, z, .01, .3) }},
+		{"Affine1", func() { Affine(y, x, x[:1], x[1:2]) }},
+		{"BiasGrad", func() { BiasGrad(z[:32], x, n/32, 32) }},
+		{"SumSquares", func() { SumSquares(x) }},
+		{"AllFinite", func() { AllFinite(x) }},
+		{"MaxPool", func() { MaxPool(pool, y, index, x) }},
+		{"MaxPoolGrad", func() { MaxPoolGrad(pool, y, x, index) }},
+		{"SGD", func() { SGD(device.SGD{Momentum: .9}, y, x, z, .01, 1) }},
+		{"Adam", func() { Adam(device.Adam{Beta1: .9, Beta2: .999, Epsilon: 1e-8}, y, x, z, v, 1e-3, 1, 10) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(4 * n)
+			for b.Loop() {
+				c.f()
+			}
+		})
+	}
+}

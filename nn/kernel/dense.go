@@ -1,0 +1,138 @@
+package kernel
+
+// Dense is a fully connected layer on rows of examples: x [rows,In], w [In,Out], y [rows,Out].
+type Dense struct{ In, Out int }
+
+// PackedForward is the number of values of the weights packed for Forward.
+func (d Dense) PackedForward() int { return d.In * panels(d.Out) * panel }
+
+// PackForward packs w [In,Out] for Forward.
+func (d Dense) PackForward(dst, w []float32) {
+	packPanels(dst[:d.PackedForward()], w[:d.In*d.Out], d.In, d.Out)
+}
+
+// PackedInputGrad is the number of values of the weights packed for InputGrad.
+func (d Dense) PackedInputGrad() int { return d.Out * panels(d.In) * panel }
+
+// PackInputGrad packs w [In,Out] for InputGrad.
+func (d Dense) PackInputGrad(dst, w []float32) {
+	packTransposed(dst[:d.PackedInputGrad()], w[:d.In*d.Out], d.Out, d.In)
+}
+
+// Forward computes y = x*w + bias, with ReLU on top if relu is set. bias may be nil; scratch is
+// not used.
+func (d Dense) Forward(y, x, packed, bias []float32, rows int, relu bool, scratch []float32) {
+	multiply(y[:rows*d.Out], x[:rows*d.In], packed, bias, rows, d.In, d.Out, relu)
+}
+
+// InputGrad computes dx [rows,In] from dy [rows,Out]; scratch is not used.
+func (d Dense) InputGrad(dx, dy, packed []float32, rows int, scratch []float32) {
+	multiply(dx[:rows*d.In], dy[:rows*d.Out], packed, nil, rows, d.Out, d.In, false)
+}
+
+// residentValues bounds what multiply expects to stay in the second-level cache.
+const residentValues = 64 << 10
+
+// multiply computes y [rows,n] = x [rows,k] * b, b in panels. Each weight is read from memory once,
+// since a block of a panel stays in the first-level cache while all rows meet it. What is read
+// again for each panel should stay in the second-level cache: all of x, or else a block of its
+// columns.
+func multiply(y, x, b, bias []float32, rows, k, n int, relu bool) {
+	if rows == 0 {
+		return
+	}
+	blocks := (k + blockTaps - 1) / blockTaps
+	size := (k + blocks - 1) / blocks
+	m := multiplication{y: y, x: x, b: b[:panels(n)*panel*k], bias: bias, rows: rows, k: k, n: n, relu: relu}
+	if rows*k <= residentValues {
+		for p := range panels(n) {
+			for i := 0; i < k; i += size {
+				m.block(p, i, size, (p*k+i)+size)
+			}
+		}
+		return
+	}
+	for i := 0; i < k; i += size {
+		for p := range panels(n) {
+			m.block(p, i, size, (p+1)*k+i)
+		}
+	}
+}
+
+// multiplication holds the arguments of multiply.
+type multiplication struct {
+	y, x, b, bias []float32
+	rows, k, n    int
+	relu          bool
+}
+
+// block multiplies the columns of x from i on with panel p; the line of b at next comes after.
+func (m *multiplication) block(p, i, size, next int) {
+	t := tile{
+		a: m.x[i:], b: m.b[(p*m.k+i)*panel:], y: m.y[p*panel:],
+		ahead: m.b[min(next*panel, len(m.b)):],
+		rows:  m.rows, width: m.rows, left: m.rows,
+		aStep: m.k, yStep: m.n,
+		outer: 1, inner: min(size, m.k-i), aK: 1, bK: panel,
+		cols:       min(panel, m.n-p*panel),
+		accumulate: i > 0, rectified: m.relu && i+size >= m.k,
+	}
+	if m.bias != nil {
+		t.bias = m.bias[p*panel:][:t.cols]
+	}
+	current.tile(t)
+}
+
+// The weight gradient works on blocks of 64 examples and 48 inputs, both packed, so that the
+// powers of two in the layers' sizes do not crowd a few sets of the cache.
+const (
+	blockRows   = 64
+	blockInputs = 48
+)
+
+// Scratch is the number of values that each call may use as scratch for the given rows.
+func (d Dense) Scratch(rows int) int {
+	return min(rows, blockRows) * (blockInputs + panels(d.Out)*panel)
+}
+
+// WeightGradUnits is the number of independent pieces of dw.
+func (d Dense) WeightGradUnits() int {
+	return min(wantedUnits, (d.In+blockInputs-1)/blockInputs)
+}
+
+// WeightGrad computes one piece of dw [In,Out], summed over the rows of x [rows,In] and dy
+// [rows,Out] in their order. Units touch disjoint parts of dw and may run at the same time, each
+// with a scratch of its own.
+func (d Dense) WeightGrad(unit int, dw, x, dy []float32, rows int, scratch []float32) {
+	dw, x, dy = dw[:d.In*d.Out], x[:rows*d.In], dy[:rows*d.Out]
+	blocks, units := (d.In+blockInputs-1)/blockInputs, d.WeightGradUnits()
+	first := unit * blocks / units * blockInputs
+	end := min((unit+1)*blocks/units*blockInputs, d.In)
+	if rows == 0 {
+		clear(dw[first*d.Out : end*d.Out])
+	}
+	for r := 0; r < rows; r += blockRows {
+		n := min(blockRows, rows-r)
+		columns := scratch[n*blockInputs:][:n*panels(d.Out)*panel]
+		for p := range panels(d.Out) {
+			packPanel(columns[p*n*panel:], dy[r*d.Out+p*panel:], n, d.Out, min(panel, d.Out-p*panel))
+		}
+		for i := first; i < end; i += blockInputs {
+			m := min(blockInputs, end-i)
+			for j := range n {
+				copy(scratch[j*blockInputs:][:m], x[(r+j)*d.In+i:])
+			}
+			t := tile{
+				a:    scratch,
+				rows: m, width: m, left: m,
+				aStep: 1, yStep: d.Out, outer: 1, inner: n, aK: blockInputs, bK: panel,
+				accumulate: r > 0,
+			}
+			for p := range panels(d.Out) {
+				t.b, t.y = columns[p*n*panel:], dw[i*d.Out+p*panel:]
+				t.cols = min(panel, d.Out-p*panel)
+				current.tile(t)
+			}
+		}
+	}
+}

@@ -1,0 +1,21 @@
+package kernel
+
+var portable = &implementation{
+	name:      "portable",
+	tile:      portableTile,
+	dots:      portableDots,
+	relu:      portableReLU,
+	reluGrad:  portableReLUGrad,
+	add:       portableAdd,
+	scale:     portableScale,
+	axpy:      portableAxpy,
+	affine:    portableAffine,
+	columnSum: portableColumnSum,
+	finite:    portableFinite,
+	signStep:  portableSignStep,
+	momentum:  portableMomentum,
+	adam:      portableAdam,
+	maxPool2:  portableMaxPool2,
+	unpool2:   portableUnpool2,
+	peak:      portablePeak,
+}

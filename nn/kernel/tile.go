@@ -1,0 +1,102 @@
+package kernel
+
+// panel is the number of columns that a tile computes at a time. Packed weights are stored as
+// panels of this width, the last one padded with zeros.
+const panel = 16
+
+// tile describes a product of matrices, rows x up to 16 columns:
+//
+//	y[row][n] (+)= bias[n] + sum over o < outer, k < inner of a[row + o*aOuter + k*aK] * b[(o*inner+k)*bK + n]
+//
+// for n < cols. Rows lie on a grid: after each one, a and y advance by their steps, and at the end
+// of a line of width rows also by their wraps; left rows remain on the first line. So the rows may
+// be the pixels of an image, the taps of a filter, or the examples of a batch. Distances count
+// float32 values. b must be readable for all 16 columns of each k.
+type tile struct {
+	a, b, y, bias         []float32 // bias may be nil
+	ahead                 []float32 // what will be read as b next, to be fetched early; may be empty
+	rows, width, left     int
+	aStep, aWrap          int
+	yStep, yWrap          int
+	outer, inner          int
+	aOuter, aK, bK        int
+	cols                  int
+	accumulate, rectified bool // add to what y holds; then apply ReLU
+}
+
+// panels is the number of panels that n columns take.
+func panels(n int) int { return (n + panel - 1) / panel }
+
+// roundUp is the least multiple of m that is not below n.
+func roundUp(n, m int) int { return (n + m - 1) / m * m }
+
+// packBlock is the number of lines that are packed at a time, so that both what is read and what
+// is written stay in the cache.
+const packBlock = 256
+
+// packPanels writes the matrix w [k,n] as panels [n/16][k][16].
+func packPanels(dst, w []float32, k, n int) {
+	for i := 0; i < k; i += packBlock {
+		lines := min(packBlock, k-i)
+		for p := range panels(n) {
+			packPanel(dst[(p*k+i)*panel:], w[i*n+p*panel:], lines, n, min(panel, n-p*panel))
+		}
+	}
+}
+
+// packPanel copies cols columns of n lines, stride apart, into a panel [n][16].
+func packPanel(dst, src []float32, n, stride, cols int) {
+	if cols == panel {
+		for i := range n {
+			*(*[panel]float32)(dst[i*panel:]) = *(*[panel]float32)(src[i*stride:])
+		}
+		return
+	}
+	for i := range n {
+		d := dst[i*panel:][:panel]
+		clear(d[copy(d, src[i*stride:][:cols]):])
+	}
+}
+
+// packTransposed writes the transpose of w [n,k] as panels [n/16][k][16].
+func packTransposed(dst, w []float32, k, n int) {
+	for p := range panels(n) {
+		cols := min(panel, n-p*panel)
+		for i := 0; i < k; i += packBlock {
+			lines := min(packBlock, k-i)
+			out := dst[(p*k+i)*panel:][:lines*panel]
+			if cols < panel {
+				clear(out)
+			}
+			from := w[p*panel*k+i:]
+			j := 0
+			for ; j+4 <= cols; j += 4 {
+				r0, r1, r2, r3 := from[j*k:][:lines], from[(j+1)*k:][:lines], from[(j+2)*k:][:lines], from[(j+3)*k:][:lines]
+				for i, v := range r0 {
+					*(*[4]float32)(out[i*panel+j:]) = [4]float32{v, r1[i], r2[i], r3[i]}
+				}
+			}
+			for ; j < cols; j++ {
+				for i, v := range from[j*k:][:lines] {
+					out[i*panel+j] = v
+				}
+			}
+		}
+	}
+}
+
+// advance returns the tile without its first n rows.
+func (t tile) advance(n int) tile {
+	a, y := n*t.aStep, n*t.yStep
+	if n >= t.left {
+		lines := 1 + (n-t.left)/t.width
+		a, y = a+lines*t.aWrap, y+lines*t.yWrap
+		t.left += lines * t.width
+	}
+	t.left -= n
+	t.rows -= n
+	if t.rows > 0 {
+		t.a, t.y = t.a[a:], t.y[y:]
+	}
+	return t
+}
