@@ -1,0 +1,140 @@
+package cpu
+
+import (
+	"fmt"
+	"unsafe"
+
+	"rampart/nn/device"
+	"rampart/nn/kernel"
+)
+
+// bind prepares instruction i and returns the scratch that it needs.
+func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
+	in, out := instr.In, instr.Out
+	row := func(k rowKernel) { e.kernels[i] = k }
+	switch op := instr.Op.(type) {
+	case device.Conv, device.ConvInputGrad, device.ConvWeightGrad:
+		return e.bindConv(i, instr), nil
+	case device.Dense, device.DenseInputGrad, device.DenseWeightGrad:
+		return e.bindDense(i, instr), nil
+	case device.BatchNorm, device.BatchNormInputGrad, device.BatchNormGammaGrad,
+		device.BatchNormTrain, device.BatchNormTrainInputGrad, device.BatchNormTrainGammaGrad:
+		return e.bindNorm(i, instr), nil
+	case device.BiasGrad:
+		e.whole[i] = batchKernel{1, func(f *frame, _ int) {
+			n := e.call.Rows * e.p.Buffers[in[0]].Size
+			kernel.BiasGrad(f.all(out[0]), f.all(in[0])[:n], n/op.Channels, op.Channels)
+		}}
+	case device.MaxPool:
+		row(func(f *frame, r, n int) {
+			kernel.MaxPool(op.Window, f.at(out[0], r, n), bytes(f.at(out[1], r, n)), f.at(in[0], r, n))
+		})
+	case device.MaxPoolGrad:
+		row(func(f *frame, r, n int) {
+			kernel.MaxPoolGrad(op.Window, f.at(out[0], r, n), f.at(in[1], r, n), bytes(f.at(in[0], r, n)))
+		})
+	case device.AvgPool:
+		row(func(f *frame, r, n int) { kernel.AvgPool(op.Window, f.at(out[0], r, n), f.at(in[0], r, n)) })
+	case device.AvgPoolGrad:
+		row(func(f *frame, r, n int) { kernel.AvgPoolGrad(op.Window, f.at(out[0], r, n), f.at(in[0], r, n)) })
+	case device.ReLU:
+		row(func(f *frame, r, n int) { kernel.ReLU(f.at(out[0], r, n), f.at(in[0], r, n)) })
+	case device.ReLUGrad:
+		row(func(f *frame, r, n int) { kernel.ReLUGrad(f.at(out[0], r, n), f.at(in[0], r, n), f.at(in[1], r, n)) })
+	case device.Normalize:
+		mean, std := device.DecodeFloats(op.Mean), device.DecodeFloats(op.Std)
+		scale, shift := make([]float32, len(std)), make([]float32, len(std))
+		for c := range std {
+			scale[c], shift[c] = 1/std[c], -mean[c]/std[c]
+		}
+		row(func(f *frame, r, n int) { kernel.Affine(f.at(out[0], r, n), f.at(in[0], r, n), scale, shift) })
+	case device.NormalizeGrad:
+		std := device.DecodeFloats(op.Std)
+		scale, shift := make([]float32, len(std)), make([]float32, len(std))
+		for c := range std {
+			scale[c] = 1 / std[c]
+		}
+		row(func(f *frame, r, n int) { kernel.Affine(f.at(out[0], r, n), f.at(in[0], r, n), scale, shift) })
+	case device.Add:
+		row(func(f *frame, r, n int) { kernel.Add(f.at(out[0], r, n), f.at(in[0], r, n), f.at(in[1], r, n)) })
+	case device.Scale:
+		row(func(f *frame, r, n int) { kernel.Scale(f.at(out[0], r, n), f.at(in[0], r, n), op.Factor) })
+	case device.Dropout:
+		row(func(f *frame, r, n int) { dropout(f, out[0], in[0], r, n, op.Rate, op.Layer) })
+	case device.DropoutGrad:
+		row(func(f *frame, r, n int) { dropout(f, out[0], in[0], r, n, op.Rate, op.Layer) })
+	case device.LogMeanSoftmax:
+		row(func(f *frame, r, n int) { logMeanSoftmax(f, in, out[0], n, op.Classes) })
+		return op.Members * op.Classes, nil
+	case device.LogMeanSoftmaxGrad:
+		row(func(f *frame, r, n int) { logMeanSoftmaxGrad(f, in, out[0], n, op) })
+	case device.ApplyLoss:
+		row(func(f *frame, r, n int) { applyLoss(f, in[0], out[0], out[1], n, op.Classes) })
+	default:
+		return 0, fmt.Errorf("no kernel for %T", op)
+	}
+	return 0, nil
+}
+
+// bytes views a buffer of indices.
+func bytes(v []float32) []uint8 {
+	return unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(v))), 4*len(v))
+}
+
+func (e *executable) bindConv(i int, instr device.Instr) (scratch int) {
+	in, out := instr.In, instr.Out
+	switch op := instr.Op.(type) {
+	case device.Conv:
+		k := kernel.Conv{Window: op.Window, Out: op.Out}
+		op.ReLU = false
+		w := e.packed(e.p.Buffers[in[1]].Param, op, k.PackedForward(), k.PackForward)
+		relu := instr.Op.(device.Conv).ReLU
+		e.kernels[i] = func(f *frame, r, n int) {
+			k.Forward(f.at(out[0], r, n), f.at(in[0], r, n), w.data, f.all(in[2]), relu, f.scratch)
+		}
+		return k.Scratch()
+	case device.ConvInputGrad:
+		k := kernel.Conv{Window: op.Window, Out: op.Out}
+		w := e.packed(e.p.Buffers[in[0]].Param, op, k.PackedInputGrad(), k.PackInputGrad)
+		e.kernels[i] = func(f *frame, r, n int) {
+			k.InputGrad(f.at(out[0], r, n), f.at(in[1], r, n), w.data, f.scratch)
+		}
+		return k.Scratch()
+	case device.ConvWeightGrad:
+		k := kernel.Conv{Window: op.Window, Out: op.Out}
+		e.whole[i] = batchKernel{k.WeightGradUnits(), func(f *frame, unit int) {
+			k.WeightGrad(unit, f.all(out[0]), f.all(in[0]), f.all(in[1]), e.call.Rows, f.scratch)
+		}}
+		return k.Scratch()
+	}
+	return 0
+}
+
+func (e *executable) bindDense(i int, instr device.Instr) (scratch int) {
+	in, out := instr.In, instr.Out
+	switch op := instr.Op.(type) {
+	case device.Dense:
+		k := kernel.Dense{In: op.In, Out: op.Out}
+		op.ReLU = false
+		w := e.packed(e.p.Buffers[in[1]].Param, op, k.PackedForward(), k.PackForward)
+		relu := instr.Op.(device.Dense).ReLU
+		e.kernels[i] = func(f *frame, r, n int) {
+			k.Forward(f.at(out[0], r, n), f.at(in[0], r, n), w.data, f.all(in[2]), n, relu, f.scratch)
+		}
+		return k.Scratch(maxTile)
+	case device.DenseInputGrad:
+		k := kernel.Dense{In: op.In, Out: op.Out}
+		w := e.packed(e.p.Buffers[in[0]].Param, op, k.PackedInputGrad(), k.PackInputGrad)
+		e.kernels[i] = func(f *frame, r, n int) {
+			k.InputGrad(f.at(out[0], r, n), f.at(in[1], r, n), w.data, n, f.scratch)
+		}
+		return k.Scratch(maxTile)
+	case device.DenseWeightGrad:
+		k := kernel.Dense{In: op.In, Out: op.Out}
+		e.whole[i] = batchKernel{k.WeightGradUnits(), func(f *frame, unit int) {
+			k.WeightGrad(unit, f.all(out[0]), f.all(in[0]), f.all(in[1]), e.call.Rows, f.scratch)
+		}}
+		return k.Scratch(e.p.Rows)
+	}
+	return 0
+}

@@ -1,0 +1,258 @@
+package cpu
+
+import (
+	"fmt"
+
+	"rampart/nn/device"
+)
+
+// executable is a program with its memory. The work of a run is described in its fields, so that a
+// run allocates nothing.
+type executable struct {
+	dev     *Device
+	p       *device.Program
+	params  *device.Parameters
+	plan    *plan
+	kernels []rowKernel   // by instruction, nil for byBatch
+	whole   []batchKernel // by instruction, nil for the others
+	packs   []*pack
+	frames  []*frame // by worker
+	batch   []float32
+	wholes  []float32
+
+	// the current run
+	call    *device.Call
+	loop    *device.Loop
+	rows    int // of a tile
+	segment []group
+	current group
+	units   []int // first unit of each instruction of the current byBatch group
+
+	// the work of the pool: method values made once, because each would be an allocation
+	tileWork, pieceWork, attackWork, repackWork func(worker, unit int)
+}
+
+// rowKernel computes n rows of a tile from row r on.
+type rowKernel func(f *frame, r, n int)
+
+// batchKernel computes one of several independent pieces of a sum over all rows.
+type batchKernel struct {
+	units int
+	run   func(f *frame, unit int)
+}
+
+// frame is what one worker sees of the program's memory.
+type frame struct {
+	e *executable
+	// bases hold each buffer from the tile's first row on; strides are the distance of rows.
+	bases   [][]float32
+	strides []int
+	row0    int // of the tile, in the batch
+	x       []float32
+	labels  []int32
+	soft    []float32
+	scratch []float32
+	image   []float32
+	tile    []float32
+	block   device.Block
+	state   loopState
+	counts  device.Counts
+}
+
+// at returns n rows of a buffer.
+func (f *frame) at(b, r, n int) []float32 {
+	start := r * f.strides[b]
+	return f.bases[b][start : start+n*f.e.p.Buffers[b].Size]
+}
+
+// all returns a whole buffer or all rows of one.
+func (f *frame) all(b int) []float32 { return f.bases[b] }
+
+// Load implements device.Device.
+func (d *Device) Load(p *device.Program, params *device.Parameters) (device.Executable, error) {
+	e := &executable{dev: d, p: p, params: params, plan: newPlan(p),
+		kernels: make([]rowKernel, len(p.Instrs)), whole: make([]batchKernel, len(p.Instrs))}
+	e.tileWork, e.pieceWork, e.attackWork, e.repackWork = e.runTile, e.runPiece, e.attackTile, e.repackOne
+	scratch := 0
+	for i, in := range p.Instrs {
+		need, err := e.bind(i, in)
+		if err != nil {
+			return nil, fmt.Errorf("load %s on cpu: %w", p.Name, err)
+		}
+		scratch = max(scratch, need)
+	}
+	for range d.pool.workers {
+		f := &frame{e: e, bases: make([][]float32, len(p.Buffers)), strides: make([]int, len(p.Buffers)),
+			scratch: make([]float32, scratch)}
+		for b, buf := range p.Buffers {
+			if pl := e.plan.places[b]; pl == external || pl == tile || pl == batch {
+				f.strides[b] = buf.Size
+			}
+		}
+		e.frames = append(e.frames, f)
+	}
+	return e, nil
+}
+
+// Run implements device.Executable.
+func (e *executable) Run(c *device.Call) error {
+	e.call, e.loop = c, nil
+	e.prepare()
+	for _, s := range e.plan.segments {
+		e.segment = s
+		if s[0].mode != byBatch {
+			e.dev.pool.run(e.tiles(c.Rows), e.tileWork)
+			continue
+		}
+		for _, g := range s {
+			e.runBatch(g)
+		}
+		e.copyOut(e.frames[0], c.Rows)
+	}
+	e.call = nil
+	return nil
+}
+
+// prepare renews packed weights and makes memory on first use.
+func (e *executable) prepare() {
+	e.repack()
+	if e.batch == nil {
+		e.batch = make([]float32, e.plan.rowSum*e.p.Rows)
+		e.wholes = make([]float32, e.plan.wholeSize)
+	}
+	e.rows = e.tileRows(e.call.Rows)
+	for _, f := range e.frames {
+		if len(f.image) < e.plan.imageSize {
+			f.image = make([]float32, e.plan.imageSize)
+		}
+		if need := e.plan.tileSize * e.rows; len(f.tile) < need {
+			f.tile = make([]float32, need)
+		}
+		f.counts = device.Counts{}
+	}
+}
+
+// tileRows splits rows evenly over the workers.
+func (e *executable) tileRows(rows int) int {
+	w := e.dev.pool.workers
+	tiles := (rows + maxTile*w - 1) / (maxTile * w) * w
+	return (rows + tiles - 1) / tiles
+}
+
+func (e *executable) tiles(rows int) int { return (rows + e.rows - 1) / e.rows }
+
+// enter points a frame at rows row0.. of the batch.
+func (e *executable) enter(f *frame, row0 int) {
+	f.row0 = row0
+	for b, buf := range e.p.Buffers {
+		off := e.plan.offsets[b]
+		switch e.plan.places[b] {
+		case image:
+			f.bases[b] = f.image[off:]
+		case tile:
+			f.bases[b] = f.tile[off*e.rows:][:buf.Size*e.rows]
+		case batch:
+			f.bases[b] = e.batch[off*e.p.Rows+row0*buf.Size:][:buf.Size*min(e.p.Rows-row0, max(e.rows, e.call.Rows-row0))]
+		case whole:
+			f.bases[b] = e.wholes[off:][:buf.Size]
+		case weight:
+			p := e.params.List[buf.Param]
+			if buf.Kind == device.Param {
+				f.bases[b] = host(p.Value)
+			} else {
+				f.bases[b] = host(p.Grad)
+			}
+		}
+	}
+}
+
+// runTile takes one tile through the current segment.
+func (e *executable) runTile(worker, unit int) {
+	f, c := e.frames[worker], e.call
+	row0 := unit * e.rows
+	n := min(e.rows, c.Rows-row0)
+	e.enter(f, row0)
+	if e.p.X >= 0 {
+		size := e.p.Buffers[e.p.X].Size
+		f.bases[e.p.X] = host(c.X)[row0*size : (row0+n)*size]
+	}
+	f.labels, f.soft = nil, nil
+	if c.Labels != nil {
+		f.labels = c.Labels[row0 : row0+n]
+	}
+	if c.Soft != nil {
+		classes := e.p.Buffers[e.p.Logits].Size
+		f.soft = host(c.Soft)[row0*classes : (row0+n)*classes]
+	}
+	e.runGroups(f, e.segment, n)
+	e.copyOut(f, n)
+}
+
+func (e *executable) runGroups(f *frame, groups []group, n int) {
+	for _, g := range groups {
+		if g.mode == byTile {
+			e.kernels[g.from](f, 0, n)
+			continue
+		}
+		for r := range n {
+			for i := g.from; i < g.to; i++ {
+				e.kernels[i](f, r, 1)
+			}
+		}
+	}
+}
+
+// copyOut hands the tile's results over if this segment made them.
+func (e *executable) copyOut(f *frame, n int) {
+	c := e.call
+	for _, out := range [...]struct {
+		t device.Tensor
+		b int
+	}{{c.Logits, e.p.Logits}, {c.Value, e.p.Value}, {c.InputGrad, e.p.InputGrad}} {
+		if out.t == nil || out.b < 0 || !e.made(out.b) {
+			continue
+		}
+		size := e.p.Buffers[out.b].Size
+		copy(host(out.t)[f.row0*size:], f.at(out.b, 0, n))
+	}
+}
+
+// made reports whether the current segment writes a buffer.
+func (e *executable) made(b int) bool {
+	for _, g := range e.segment {
+		for _, in := range e.p.Instrs[g.from:g.to] {
+			for _, out := range in.Out {
+				if out == b {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// runBatch runs the independent sums of a group, all their pieces side by side.
+func (e *executable) runBatch(g group) {
+	e.current = g
+	e.units = e.units[:0]
+	total := 0
+	for _, k := range e.whole[g.from:g.to] {
+		e.units = append(e.units, total)
+		total += k.units
+	}
+	for _, f := range e.frames {
+		e.enter(f, 0)
+		if e.p.X >= 0 {
+			f.bases[e.p.X] = host(e.call.X)
+		}
+	}
+	e.dev.pool.run(total, e.pieceWork)
+}
+
+func (e *executable) runPiece(worker, unit int) {
+	i := len(e.units) - 1
+	for e.units[i] > unit {
+		i--
+	}
+	e.whole[e.current.from+i].run(e.frames[worker], unit-e.units[i])
+}

@@ -1,0 +1,193 @@
+package cpu
+
+import (
+	"slices"
+
+	"rampart/nn/device"
+)
+
+// maxTile is the most rows that a worker takes through a segment together: enough to read a dense
+// layer's weights seldom, few enough for the activations to stay in cache.
+const maxTile = 64
+
+// mode is how a group of instructions covers the rows of a tile.
+type mode int
+
+const (
+	byImage mode = iota // all of the group's instructions for one row, then the next row
+	byTile              // one instruction for all rows of the tile
+	byBatch             // over all rows of the batch, split by parameter; between two barriers
+)
+
+// group is a run of consecutive instructions of one mode.
+type group struct {
+	mode     mode
+	from, to int // instructions
+	segment  int
+}
+
+// place says where a buffer lives.
+type place int
+
+const (
+	external place = iota // the call's X
+	image                 // one row, for the current image of a worker
+	tile                  // the rows of a worker's tile
+	batch                 // all rows
+	whole                 // no rows
+	weight                // a parameter or its gradient
+)
+
+// plan lays out a program's memory ahead of its runs.
+type plan struct {
+	groups                      []group
+	segments                    [][]group
+	places                      []place
+	offsets                     []int // by buffer, in values of one row for image, tile and batch
+	imageSize, tileSize, rowSum int   // arena sizes: of the image arena, and per row of the others
+	wholeSize                   int
+}
+
+// modeOf: dense layers want many rows at once, for their weights do not fit the cache.
+func modeOf(o device.Op) mode {
+	switch o.(type) {
+	case device.Dense, device.DenseInputGrad, device.ApplyLoss, device.LogMeanSoftmax, device.LogMeanSoftmaxGrad:
+		return byTile
+	}
+	if o.Rowwise() {
+		return byImage
+	}
+	return byBatch
+}
+
+func newPlan(p *device.Program) *plan {
+	l := &plan{places: make([]place, len(p.Buffers)), offsets: make([]int, len(p.Buffers))}
+	l.group(p)
+	l.place(p)
+	return l
+}
+
+func (l *plan) group(p *device.Program) {
+	segment := 0
+	for i, in := range p.Instrs {
+		m := modeOf(in.Op)
+		last := len(l.groups) - 1
+		if last >= 0 && l.groups[last].mode == m && m != byTile && !(m == byBatch && depends(p, l.groups[last], i)) {
+			l.groups[last].to = i + 1
+			continue
+		}
+		if last >= 0 && (m == byBatch || l.groups[last].mode == byBatch) {
+			segment++
+		}
+		l.groups = append(l.groups, group{m, i, i + 1, segment})
+	}
+	l.segments = make([][]group, segment+1)
+	for _, g := range l.groups {
+		l.segments[g.segment] = append(l.segments[g.segment], g)
+	}
+}
+
+// depends reports whether instruction i reads what the group writes.
+func depends(p *device.Program, g group, i int) bool {
+	for _, in := range p.Instrs[g.from:g.to] {
+		for _, b := range in.Out {
+			if slices.Contains(p.Instrs[i].In, b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// span is the life of a buffer: first and last instruction, group and segment that touch it.
+type span struct{ instr, group, segment [2]int }
+
+func (l *plan) place(p *device.Program) {
+	spans := make([]span, len(p.Buffers))
+	seen := make([]bool, len(p.Buffers))
+	touch := func(b, i, g int) {
+		s := l.groups[g].segment
+		if !seen[b] {
+			seen[b] = true
+			spans[b] = span{[2]int{i, i}, [2]int{g, g}, [2]int{s, s}}
+		}
+		spans[b].instr[1], spans[b].group[1], spans[b].segment[1] = i, g, s
+	}
+	for g, gr := range l.groups {
+		for i := gr.from; i < gr.to; i++ {
+			for _, b := range p.Instrs[i].In {
+				touch(b, i, g)
+			}
+			for _, b := range p.Instrs[i].Out {
+				touch(b, i, g)
+			}
+		}
+	}
+	// What leaves the program is copied when its tile is done, at the end of its segment.
+	output := map[int]bool{p.Logits: true, p.Seed: true, p.Value: true, p.InputGrad: true}
+	for b := range output {
+		if b >= 0 && seen[b] {
+			for g := range l.groups {
+				if l.groups[g].segment == spans[b].segment[1] {
+					spans[b].group[1] = g
+				}
+			}
+		}
+	}
+	var images, tiles, batches, wholes []interval
+	for b, buf := range p.Buffers {
+		s := spans[b]
+		iv := func(life [2]int) interval { return interval{b, buf.Size, life[0], life[1]} }
+		switch {
+		case !seen[b]: // of a layer that was fused with its ReLU
+		case buf.Kind == device.Param || buf.Kind == device.ParamGrad:
+			l.places[b] = weight
+		case b == p.X:
+			l.places[b] = external
+		case buf.Kind == device.Whole:
+			l.places[b] = whole
+			wholes = append(wholes, iv(s.segment))
+		case s.segment[0] != s.segment[1] || l.groups[s.group[0]].mode == byBatch:
+			l.places[b] = batch
+			batches = append(batches, iv(s.segment))
+		case s.group[0] == s.group[1] && l.groups[s.group[0]].mode == byImage && !output[b]:
+			l.places[b] = image
+			images = append(images, iv(s.instr))
+		default:
+			l.places[b] = tile
+			tiles = append(tiles, iv(s.group))
+		}
+	}
+	l.imageSize = assign(images, l.offsets)
+	l.tileSize = assign(tiles, l.offsets)
+	l.rowSum = assign(batches, l.offsets)
+	l.wholeSize = assign(wholes, l.offsets)
+}
+
+// interval is a buffer with its life, both ends included.
+type interval struct{ buffer, size, from, to int }
+
+// assign gives buffers that live at the same time different places and returns the memory needed:
+// first fit, the largest first.
+func assign(list []interval, offsets []int) (total int) {
+	slices.SortStableFunc(list, func(a, b interval) int { return b.size - a.size })
+	var placed []interval
+	for _, iv := range list {
+		// Cache lines are not shared between buffers.
+		size := (iv.size + 15) &^ 15
+		at := 0
+		for moved := true; moved; {
+			moved = false
+			for _, o := range placed {
+				start, end := offsets[o.buffer], offsets[o.buffer]+(o.size+15)&^15
+				if iv.from <= o.to && o.from <= iv.to && at < end && start < at+size {
+					at, moved = end, true
+				}
+			}
+		}
+		offsets[iv.buffer] = at
+		placed = append(placed, iv)
+		total = max(total, at+size)
+	}
+	return total
+}

@@ -1,0 +1,329 @@
+package nn
+
+import (
+	"errors"
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"rampart/nn/op"
+)
+
+// graphRows is the batch of the symbolic graph. Programs run with any number of rows, because
+// every op is uniform in its rows; two keeps gorgonia from treating a batch as a vector.
+const graphRows = 2
+
+// graph is a network as a gorgonia expression: logits from x, and all gradients of sum(logits*seed).
+type graph struct {
+	x, logits, seed *gorgonia.Node
+	loss            *gorgonia.Node
+	params          []param
+	nodes           []*gorgonia.Node // of params
+	dx              *gorgonia.Node
+	grads           []*gorgonia.Node // of params; nil where frozen
+}
+
+// param is a weight tensor as the graph declares it.
+type param struct {
+	name   string // PyTorch's name
+	shape  []int  // the executor's layout: [KH,KW,In,Out], [In,Out] or [C]
+	frozen bool   // a running statistic
+	init   Init
+	// flattened is the image shape behind a dense layer's inputs: PyTorch flattens C,H,W, we H,W,C.
+	flattened Shape
+	fill      float32 // for vectors: the initial value
+}
+
+// builder lays a list of layers into a graph.
+type builder struct {
+	*graph
+	g        *gorgonia.ExprGraph
+	spec     Spec
+	training bool
+	prefix   string
+	counts   map[string]int
+	dropouts int
+	err      error
+}
+
+// newGraph builds the expression for evaluation or, where layers differ in it, for training.
+func newGraph(spec Spec, training bool, rows int) (*graph, error) {
+	g := gorgonia.NewGraph()
+	in := spec.Input
+	b := &builder{graph: &graph{}, g: g, spec: spec, training: training}
+	b.x = gorgonia.NewTensor(g, tensor.Float32, 4, gorgonia.WithShape(rows, in.H, in.W, in.C), gorgonia.WithName("x"))
+	b.seed = gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(rows, spec.Classes), gorgonia.WithName("seed"))
+	logits, err := b.network(spec, "")
+	if err != nil {
+		return nil, err
+	}
+	b.logits = logits
+	if b.loss, err = op.Head(logits, b.seed); err != nil {
+		return nil, err
+	}
+	// gorgonia allows one Grad in a graph, so it asks for everything; programs prune.
+	wrt := []*gorgonia.Node{b.x}
+	for i, p := range b.params {
+		if !p.frozen {
+			wrt = append(wrt, b.nodes[i])
+		}
+	}
+	grads, err := gorgonia.Grad(b.loss, wrt...)
+	if err != nil {
+		return nil, fmt.Errorf("differentiate %s: %w", spec.Name(), err)
+	}
+	b.dx, grads = grads[0], grads[1:]
+	b.grads = make([]*gorgonia.Node, len(b.params))
+	for i, p := range b.params {
+		if !p.frozen {
+			b.grads[i], grads = grads[0], grads[1:]
+		}
+	}
+	return b.graph, nil
+}
+
+// network adds one network, or an ensemble of them, and returns its logits.
+func (b *builder) network(spec Spec, prefix string) (*gorgonia.Node, error) {
+	if len(spec.Members) > 0 {
+		return b.ensemble(spec, prefix)
+	}
+	b.prefix, b.counts = prefix, map[string]int{}
+	x, shape := b.x, spec.Input
+	if len(spec.Mean) > 0 {
+		var err error
+		if x, err = op.Normalize(x, spec.Mean, spec.Std); err != nil {
+			return nil, err
+		}
+	}
+	cur := cursor{node: x, shape: shape}
+	for i, l := range spec.Options.Layers(spec.Input, spec.Classes) {
+		if err := l.Validate(); err != nil {
+			return nil, fmt.Errorf("%s, layer %d: %w", spec.Arch, i+1, err)
+		}
+		if err := b.layer(&cur, l, spec.Classes); err != nil {
+			return nil, fmt.Errorf("%s, layer %d (%s): %w", spec.Arch, i+1, l.Type, err)
+		}
+	}
+	if !cur.flat || cur.features != spec.Classes {
+		return nil, fmt.Errorf("%s ends with %s: the last layer must be a dense layer with an output for each of the %d classes", spec.Arch, cur.describe(), spec.Classes)
+	}
+	return cur.node, nil
+}
+
+func (b *builder) ensemble(spec Spec, prefix string) (*gorgonia.Node, error) {
+	var members []*gorgonia.Node
+	for i, m := range spec.Members {
+		logits, err := b.network(m, fmt.Sprintf("%smembers.%d.", prefix, i))
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, logits)
+	}
+	if spec.Combine == MeanProbability {
+		return op.LogMeanSoftmax(members)
+	}
+	sum := members[0]
+	for _, m := range members[1:] {
+		var err error
+		if sum, err = op.Add(sum, m); err != nil {
+			return nil, err
+		}
+	}
+	return op.Scale(sum, 1/float32(len(members)))
+}
+
+// cursor is the place in the graph that the next layer continues from.
+type cursor struct {
+	node      *gorgonia.Node
+	shape     Shape // of an image
+	flat      bool
+	features  int   // of a flat row
+	flattened Shape // the image that was flattened, until a dense layer mixes its values
+}
+
+func (c cursor) describe() string {
+	if c.flat {
+		return fmt.Sprintf("%d features", c.features)
+	}
+	return fmt.Sprintf("%v images", c.shape)
+}
+
+var errFlat = errors.New("needs images, but the layers before have flattened them")
+
+func (b *builder) layer(c *cursor, l Layer, classes int) (err error) {
+	switch l.Type {
+	case "conv", "maxpool", "avgpool":
+		return b.windowed(c, l)
+	case "dense":
+		return b.dense(c, l, classes)
+	case "relu":
+		c.node, err = op.ReLU(c.node)
+	case "flatten":
+		return b.flatten(c)
+	case "batchnorm":
+		return b.batchNorm(c, l)
+	case "dropout":
+		if b.training {
+			c.node, err = op.Dropout(c.node, float32(l.Rate), b.dropouts)
+		}
+		b.dropouts++
+	case "residual":
+		return b.residual(c, l, classes)
+	}
+	return err
+}
+
+func (b *builder) windowed(c *cursor, l Layer) error {
+	if c.flat {
+		return errFlat
+	}
+	w, err := l.window(c.shape)
+	if err != nil {
+		return err
+	}
+	c.shape = Shape{w.OutH(), w.OutW(), c.shape.C}
+	switch l.Type {
+	case "maxpool":
+		c.node, err = op.MaxPool(c.node, w)
+	case "avgpool":
+		c.node, err = op.AvgPool(c.node, w)
+	default:
+		c.shape.C = l.Out
+		name, init := b.name(l, "conv"), l.init()
+		weight := b.param(param{name: name + ".weight", shape: []int{w.KH, w.KW, w.C, l.Out}, init: init})
+		bias := b.param(param{name: name + ".bias", shape: []int{l.Out}, fill: float32(init.Bias)})
+		c.node, err = op.Conv(c.node, weight, bias, w)
+	}
+	return err
+}
+
+func (b *builder) dense(c *cursor, l Layer, classes int) error {
+	if !c.flat {
+		if err := b.flatten(c); err != nil {
+			return err
+		}
+	}
+	out := l.Out
+	if out == 0 {
+		out = classes
+	}
+	name, init := b.name(l, "fc"), l.init()
+	weight := b.param(param{name: name + ".weight", shape: []int{c.features, out}, init: init, flattened: c.flattened})
+	bias := b.param(param{name: name + ".bias", shape: []int{out}, fill: float32(init.Bias)})
+	c.features, c.flattened = out, Shape{}
+	var err error
+	c.node, err = op.Dense(c.node, weight, bias)
+	return err
+}
+
+func (b *builder) flatten(c *cursor) (err error) {
+	if c.flat {
+		return nil
+	}
+	c.node, err = op.Flatten(c.node)
+	c.flat, c.features, c.flattened = true, c.shape.Size(), c.shape
+	return err
+}
+
+// Batch normalisation's constants are PyTorch's defaults.
+const (
+	batchNormEpsilon  = 1e-5
+	batchNormMomentum = 0.1
+)
+
+func (b *builder) batchNorm(c *cursor, l Layer) (err error) {
+	channels := c.shape.C
+	if c.flat {
+		if c.flattened != (Shape{}) {
+			return errors.New("must come before flatten or after a dense layer")
+		}
+		channels = c.features
+	}
+	name := b.name(l, "bn")
+	gamma := b.param(param{name: name + ".weight", shape: []int{channels}, fill: 1})
+	beta := b.param(param{name: name + ".bias", shape: []int{channels}})
+	mean := b.param(param{name: name + ".running_mean", shape: []int{channels}, frozen: true})
+	variance := b.param(param{name: name + ".running_var", shape: []int{channels}, frozen: true, fill: 1})
+	if b.training {
+		c.node, err = op.BatchNormTrain(c.node, gamma, beta, mean, variance, batchNormEpsilon, batchNormMomentum)
+	} else {
+		c.node, err = op.BatchNorm(c.node, gamma, beta, mean, variance, batchNormEpsilon)
+	}
+	return err
+}
+
+func (b *builder) residual(c *cursor, l Layer, classes int) error {
+	branch := func(layers []Layer) (cursor, error) {
+		at := *c
+		for i, inner := range layers {
+			if err := b.layer(&at, inner, classes); err != nil {
+				return at, fmt.Errorf("residual, layer %d (%s): %w", i+1, inner.Type, err)
+			}
+		}
+		return at, nil
+	}
+	body, err := branch(l.Body)
+	if err != nil {
+		return err
+	}
+	shortcut, err := branch(l.Shortcut)
+	if err != nil {
+		return err
+	}
+	if body.flattened != shortcut.flattened {
+		// A flattened image keeps its C,H,W order in PyTorch; a dense layer's outputs have none.
+		return errors.New("the block adds a flattened image to something else: put a dense layer between flatten and the block")
+	}
+	if body.flat != shortcut.flat || body.shape != shortcut.shape || body.features != shortcut.features {
+		return fmt.Errorf("the block's branches give %s and %s: both must have one shape", body.describe(), shortcut.describe())
+	}
+	*c = body
+	c.node, err = op.Add(body.node, shortcut.node)
+	return err
+}
+
+func (l Layer) init() Init {
+	if l.Init != nil {
+		return *l.Init
+	}
+	return Init{Weights: "kaiming"}
+}
+
+func (b *builder) name(l Layer, kind string) string {
+	b.counts[kind]++
+	if l.Name != "" {
+		return b.prefix + l.Name
+	}
+	return fmt.Sprintf("%s%s%d", b.prefix, kind, b.counts[kind])
+}
+
+// param declares a weight; a name that is taken already is reported by newModel.
+func (b *builder) param(p param) *gorgonia.Node {
+	n := gorgonia.NewTensor(b.g, tensor.Float32, len(p.shape), gorgonia.WithShape(p.shape...), gorgonia.WithName(p.name))
+	b.params = append(b.params, p)
+	b.nodes = append(b.nodes, n)
+	return n
+}
+
+// differs reports whether a network behaves otherwise in training than in evaluation.
+func differs(spec Spec) bool {
+	for _, m := range spec.Members {
+		if differs(m) {
+			return true
+		}
+	}
+	if spec.Options == nil {
+		return false
+	}
+	var any func(layers []Layer) bool
+	any = func(layers []Layer) bool {
+		for _, l := range layers {
+			if l.Type == "dropout" || l.Type == "batchnorm" || any(l.Body) || any(l.Shortcut) {
+				return true
+			}
+		}
+		return false
+	}
+	return any(spec.Options.Layers(spec.Input, spec.Classes))
+}

@@ -1,0 +1,202 @@
+// Package nn builds networks as gorgonia expression graphs and compiles them to programs for a
+// device: logits; logits, loss and d/dx for attacks; loss and d/dweights for training.
+package nn
+
+import (
+	"fmt"
+	"math"
+
+	"rampart/nn/device"
+	"rampart/nn/rng"
+)
+
+// Model is a network on a device. Its methods take device.Calls of at most Rows rows. It is not
+// safe for concurrent use.
+type Model struct {
+	Spec   Spec
+	Device device.Device
+
+	rows   int
+	specs  []param
+	params *device.Parameters
+	logits,
+	inputGrad,
+	paramGrad device.Executable
+	programs []*device.Program
+	steps    int
+}
+
+// Build makes a network with fresh weights drawn from init, ready for batches of up to rows.
+func Build(spec Spec, dev device.Device, rows int, init rng.Stream) (*Model, error) {
+	if err := spec.check(); err != nil {
+		return nil, fmt.Errorf("build model: %w", err)
+	}
+	eval, err := newGraph(spec, false, graphRows)
+	if err != nil {
+		return nil, fmt.Errorf("build model: %w", err)
+	}
+	train := eval
+	if differs(spec) {
+		if train, err = newGraph(spec, true, graphRows); err != nil {
+			return nil, fmt.Errorf("build model: %w", err)
+		}
+	}
+	m := &Model{Spec: spec, Device: dev, rows: rows, specs: eval.params, params: &device.Parameters{}}
+	if err := m.allocate(init); err != nil {
+		return nil, fmt.Errorf("build model: %w", err)
+	}
+	for _, p := range []struct {
+		exec         *device.Executable
+		graph        *graph
+		name         string
+		input, param bool
+	}{
+		{&m.logits, eval, "logits", false, false},
+		{&m.inputGrad, eval, "input gradient", true, false},
+		{&m.paramGrad, train, "parameter gradient", false, true},
+	} {
+		program, err := p.graph.compile(p.name, rows, p.input, p.param)
+		if err == nil {
+			*p.exec, err = dev.Load(program, m.params)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("build model: %w", err)
+		}
+		m.programs = append(m.programs, program)
+	}
+	return m, nil
+}
+
+func (m *Model) allocate(init rng.Stream) error {
+	const most = 1 << 31
+	seen := map[string]bool{}
+	total := 0.0
+	for i, p := range m.specs {
+		n := 1.0
+		for _, d := range p.shape {
+			n *= float64(d)
+		}
+		if total += n; total > most {
+			return fmt.Errorf("%q of shape %v brings the network to more than %d weights", p.name, p.shape, most)
+		}
+		if seen[p.name] {
+			return fmt.Errorf("two layers give a weight named %q: name them apart", p.name)
+		}
+		seen[p.name] = true
+		values := p.initial(init, uint32(i))
+		d := &device.Parameter{Name: p.name, Shape: p.shape, Frozen: p.frozen, Value: m.Device.New(len(values))}
+		d.Value.Upload(values, 0)
+		if !p.frozen {
+			d.Grad = m.Device.New(len(values))
+		}
+		m.params.List = append(m.params.List, d)
+	}
+	return nil
+}
+
+// initial draws a parameter's first values; index keeps the draws of different weights apart.
+func (p param) initial(stream rng.Stream, index uint32) []float32 {
+	n := p.size()
+	v := make([]float32, n)
+	if p.init.Weights == "" {
+		for i := range v {
+			v[i] = p.fill
+		}
+		return v
+	}
+	out := p.shape[len(p.shape)-1]
+	fanIn := n / out
+	receptive := 1
+	for _, d := range p.shape[:len(p.shape)-2] {
+		receptive *= d
+	}
+	switch p.init.Weights {
+	case "truncated_normal":
+		stream.TruncatedNormal(v, 0, float32(p.init.Std), index, 0, 0)
+	case "glorot":
+		bound := float32(math.Sqrt(6 / float64(fanIn+out*receptive)))
+		stream.Uniform(v, -bound, bound, index, 0, 0)
+	default: // kaiming
+		stream.Normal(v, 0, float32(math.Sqrt(2/float64(fanIn))), index, 0, 0)
+	}
+	return v
+}
+
+// Rows is the largest batch that the model was built for.
+func (m *Model) Rows() int { return m.rows }
+
+// Parameters is the number of weights, running statistics left out.
+func (m *Model) Parameters() int {
+	n := 0
+	for _, p := range m.params.List {
+		if !p.Frozen {
+			n += p.Value.Len()
+		}
+	}
+	return n
+}
+
+// Programs returns what the model runs: logits, input gradient, parameter gradient.
+func (m *Model) Programs() []*device.Program { return m.programs }
+
+// New returns zeroed memory of the model's device.
+func (m *Model) New(n int) device.Tensor { return m.Device.New(n) }
+
+// Logits computes c.Logits from c.X in evaluation mode.
+func (m *Model) Logits(c *device.Call) error { return m.run(m.logits, c, "logits") }
+
+// InputGrad computes c.InputGrad, the gradient of the sum of c.Loss over rows, and c.Logits and
+// c.Value where they are not nil, in evaluation mode.
+func (m *Model) InputGrad(c *device.Call) error { return m.run(m.inputGrad, c, "input gradient") }
+
+// ParamGrad computes the gradient of c.Scale times the sum of c.Loss over rows in training mode,
+// and keeps it for Update.
+func (m *Model) ParamGrad(c *device.Call) error { return m.run(m.paramGrad, c, "parameter gradient") }
+
+// Iterate runs an attack's inner loop on the device in evaluation mode.
+func (m *Model) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
+	if err := m.check(c); err != nil {
+		return device.Counts{}, fmt.Errorf("attack loop: %w", err)
+	}
+	return m.inputGrad.Iterate(c, l)
+}
+
+// Update makes one optimiser step with the gradients of the last ParamGrad.
+func (m *Model) Update(rule device.Optimizer, lr float64) error {
+	if err := m.Device.Update(rule, m.params, float32(lr), m.steps+1); err != nil {
+		return err
+	}
+	m.steps++
+	m.params.Version++
+	return nil
+}
+
+func (m *Model) run(e device.Executable, c *device.Call, what string) error {
+	if err := m.check(c); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return e.Run(c)
+}
+
+func (m *Model) check(c *device.Call) error {
+	switch {
+	case c.Rows < 1 || c.Rows > m.rows:
+		return fmt.Errorf("%d rows: the model was built for 1 to %d", c.Rows, m.rows)
+	case c.X.Len() < c.Rows*m.Spec.Input.Size():
+		return fmt.Errorf("%d values for %d examples of %v", c.X.Len(), c.Rows, m.Spec.Input)
+	case c.Labels != nil && len(c.Labels) < c.Rows:
+		return fmt.Errorf("%d labels for %d rows", len(c.Labels), c.Rows)
+	}
+	for _, y := range c.Labels {
+		if y < 0 || int(y) >= m.Spec.Classes {
+			return fmt.Errorf("label %d: the model knows classes 0 to %d", y, m.Spec.Classes-1)
+		}
+	}
+	return nil
+}
+
+// Input is the shape of one example.
+func (m *Model) Input() Shape { return m.Spec.Input }
+
+// Classes is the number of logits.
+func (m *Model) Classes() int { return m.Spec.Classes }
