@@ -1,0 +1,126 @@
+package attacks
+
+import (
+	"fmt"
+
+	"rampart/configs"
+	"rampart/nn"
+	"rampart/nn/device"
+	"rampart/nn/registry"
+)
+
+// PGD is projected gradient descent (Madry et al. 2018, section 2.1; Kurakin et al. 2017 without
+// the random start): steps along the sign of the gradient (Linf) or the gradient (L2), each
+// followed by the projection onto the ball and [0,1].
+type PGD struct {
+	Bound
+	StepSize    configs.Number `toml:"step_size"`
+	Steps       int            `toml:"steps"`
+	RandomStart bool           `toml:"random_start"`
+	// Runs is the number of random restarts, the first run included.
+	Runs   int    `toml:"restarts"`
+	Target Target `toml:"target"`
+	// Loss is what the attack ascends: "cross_entropy" or "margin".
+	Loss string `toml:"loss"`
+	// EarlyStop leaves an example as soon as it is misclassified.
+	EarlyStop bool `toml:"early_stop"`
+	// KeepBest returns the iterate of highest loss, adversarial ones first, for one more forward
+	// pass; otherwise the last iterate.
+	KeepBest bool `toml:"keep_best"`
+}
+
+// Validate implements Attack.
+func (a *PGD) Validate() error {
+	if err := a.Bound.Validate(); err != nil {
+		return err
+	}
+	if a.Steps < 1 {
+		return registry.Errorf("steps", "%d must be at least 1", a.Steps)
+	}
+	if !(a.StepSize > 0) {
+		return registry.Errorf("step_size", "%v must be above 0", float64(a.StepSize))
+	}
+	if a.Runs < 1 {
+		return registry.Errorf("restarts", "%d must be at least 1", a.Runs)
+	}
+	if a.Runs > 1 && !a.RandomStart {
+		return registry.Errorf("restarts", "%d runs without a random start would all be the same", a.Runs)
+	}
+	if err := a.Target.Validate(); err != nil {
+		return err
+	}
+	_, err := LossNamed(a.Loss)
+	return err
+}
+
+// Warnings implements Warner.
+func (a *PGD) Warnings() []string {
+	if reach := float64(a.StepSize) * float64(a.Steps); reach < float64(a.Epsilon)*(1-1e-9) {
+		return []string{fmt.Sprintf("%s: %d steps of %.4g reach %.4g, less than eps %.4g: the attack cannot use its whole budget",
+			a.Label(), a.Steps, float64(a.StepSize), reach, float64(a.Epsilon))}
+	}
+	return nil
+}
+
+// Label implements Attack.
+func (a *PGD) Label() string {
+	s := fmt.Sprintf("PGD-%d", a.Steps)
+	if a.Loss != "cross_entropy" {
+		s += " " + a.Loss
+	}
+	if a.Target != "" {
+		s += " targeted"
+	}
+	if a.Runs > 1 {
+		s += fmt.Sprintf(" x%d", a.Runs)
+	}
+	return s
+}
+
+// Restarts implements Attack.
+func (a *PGD) Restarts() int { return a.Runs }
+
+// Gradients implements Attack.
+func (a *PGD) Gradients() int { return a.Steps }
+
+// At implements Attack.
+func (a *PGD) At(epsilon float64) Attack {
+	c := *a
+	c.StepSize *= configs.Number(epsilon) / a.Epsilon
+	c.Epsilon = configs.Number(epsilon)
+	return &c
+}
+
+// Perturb implements Attack.
+func (a *PGD) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Counts, error) {
+	start := device.FromClean
+	if a.RandomStart {
+		start = device.FromUniform
+	}
+	return ascend(v, b, adv, d, a.Target, a.Loss, device.Loop{Steps: a.Steps, Norm: a.Norm.device(),
+		Epsilon: float32(a.Epsilon), StepSize: float32(a.StepSize), Start: start, EarlyStop: a.EarlyStop, KeepBest: a.KeepBest})
+}
+
+// ascend runs a loop of gradient steps on the victim's device.
+func ascend(v Victim, b *Batch, adv device.Tensor, d Draw, target Target, lossName string, l device.Loop) (device.Counts, error) {
+	loss, err := LossNamed(lossName)
+	if err != nil {
+		return device.Counts{}, err
+	}
+	labels, err := target.classes(v, b, d)
+	if err != nil {
+		return device.Counts{}, err
+	}
+	if target != "" {
+		l.Targeted, loss = true, nn.Targeted{Loss: loss}
+	}
+	l.Restart, l.Noise, l.Example, l.Adv = d.Restart, d.Stream, b.Index, adv
+	return v.Iterate(&device.Call{Rows: len(b.Labels), X: b.X, Labels: labels, Loss: loss, Scale: 1}, &l)
+}
+
+func init() {
+	registry.Register("pgd", func() Attack {
+		return &PGD{Bound: Bound{Norm: Linf, Epsilon: 0.3}, StepSize: 0.01, Steps: 40, RandomStart: true, Runs: 1,
+			Loss: "cross_entropy", EarlyStop: true, KeepBest: true}
+	})
+}
