@@ -5,6 +5,7 @@ package nn
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"rampart/nn/device"
 	"rampart/nn/rng"
@@ -169,6 +170,16 @@ func (m *Model) Update(rule device.Optimizer, lr float64) error {
 	m.steps++
 	m.params.Version++
 	return nil
+}
+
+// Profile runs f, which calls the model, and returns the time of each instruction of program i of
+// Programs, or nil where the device cannot tell.
+func (m *Model) Profile(i int, f func() error) ([]time.Duration, error) {
+	p, ok := []device.Executable{m.logits, m.inputGrad, m.paramGrad}[i].(device.Profiler)
+	if !ok {
+		return nil, f()
+	}
+	return p.Profile(f)
 }
 
 func (m *Model) run(e device.Executable, c *device.Call, what string) error {

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"time"
 
 	"rampart/nn/device"
 )
@@ -27,6 +28,7 @@ type executable struct {
 	segment []group
 	current group
 	units   []int // first unit of each instruction of the current byBatch group
+	profile bool
 
 	// the work of the pool: method values made once, because each would be an allocation
 	tileWork, pieceWork, attackWork, repackWork func(worker, unit int)
@@ -57,6 +59,7 @@ type frame struct {
 	block   device.Block
 	state   loopState
 	counts  device.Counts
+	times   []time.Duration // by instruction, while the executable is profiled
 }
 
 // at returns n rows of a buffer.
@@ -191,15 +194,26 @@ func (e *executable) runTile(worker, unit int) {
 func (e *executable) runGroups(f *frame, groups []group, n int) {
 	for _, g := range groups {
 		if g.mode == byTile {
-			e.kernels[g.from](f, 0, n)
+			e.kernel(f, g.from, 0, n)
 			continue
 		}
 		for r := range n {
 			for i := g.from; i < g.to; i++ {
-				e.kernels[i](f, r, 1)
+				e.kernel(f, i, r, 1)
 			}
 		}
 	}
+}
+
+// kernel runs one instruction on n rows from r on.
+func (e *executable) kernel(f *frame, i, r, n int) {
+	if !e.profile {
+		e.kernels[i](f, r, n)
+		return
+	}
+	begun := time.Now()
+	e.kernels[i](f, r, n)
+	f.times[i] += time.Since(begun)
 }
 
 // copyOut hands the tile's results over if this segment made them.
@@ -254,5 +268,29 @@ func (e *executable) runPiece(worker, unit int) {
 	for e.units[i] > unit {
 		i--
 	}
-	e.whole[e.current.from+i].run(e.frames[worker], unit-e.units[i])
+	f, begun := e.frames[worker], time.Time{}
+	if e.profile {
+		begun = time.Now()
+	}
+	e.whole[e.current.from+i].run(f, unit-e.units[i])
+	if e.profile {
+		f.times[e.current.from+i] += time.Since(begun)
+	}
+}
+
+// Profile implements device.Profiler: the time of each instruction, summed over workers.
+func (e *executable) Profile(run func() error) ([]time.Duration, error) {
+	for _, f := range e.frames {
+		f.times = make([]time.Duration, len(e.p.Instrs))
+	}
+	e.profile = true
+	defer func() { e.profile = false }()
+	err := run()
+	sum := make([]time.Duration, len(e.p.Instrs))
+	for _, f := range e.frames {
+		for i, d := range f.times {
+			sum[i] += d
+		}
+	}
+	return sum, err
 }

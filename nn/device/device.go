@@ -3,6 +3,8 @@
 // as nn/cpu runs it. Nothing here computes anything.
 package device
 
+import "time"
+
 // Device is one processor with its memory.
 type Device interface {
 	// Name says what the device is, for a person.
@@ -32,6 +34,13 @@ type Executable interface {
 	Run(call *Call) error
 	// Iterate executes an attack's inner loop; see Loop.
 	Iterate(call *Call, loop *Loop) (Counts, error)
+}
+
+// Profiler is an Executable that can tell how its time was spent.
+type Profiler interface {
+	// Profile calls run, which runs the executable, and returns the time of each of the program's
+	// instructions, added up over the workers that shared it.
+	Profile(run func() error) ([]time.Duration, error)
 }
 
 // Call holds what one run of a program reads and writes. Rows are examples.

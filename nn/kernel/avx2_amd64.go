@@ -6,87 +6,133 @@ package kernel
 // aSkip is the distance from the end of one outer step of a to the start of the next; mask is nil for
 // all 16 columns; floor is 0 for ReLU, else -Inf. Memory from ahead on is prefetched, aheadStep bytes
 // with each inner step.
+//
+//go:noescape
 func tile1AVX2(a *float32, b *float32, y *float32, bias *float32, mask *int32, tiles int, width int, left int, aStep int, aWrap int, yStep int, yWrap int, outer int, inner int, aSkip int, aK int, bK int, ahead *float32, aheadStep int, accumulate int, floor float32)
 
 // tile2AVX2 computes a tile of 2 rows, tiles times; see the type tile. Distances are in bytes.
 // aSkip is the distance from the end of one outer step of a to the start of the next; mask is nil for
 // all 16 columns; floor is 0 for ReLU, else -Inf. Memory from ahead on is prefetched, aheadStep bytes
 // with each inner step.
+//
+//go:noescape
 func tile2AVX2(a *float32, b *float32, y *float32, bias *float32, mask *int32, tiles int, width int, left int, aStep int, aWrap int, yStep int, yWrap int, outer int, inner int, aSkip int, aK int, bK int, ahead *float32, aheadStep int, accumulate int, floor float32)
 
 // tile3AVX2 computes a tile of 3 rows, tiles times; see the type tile. Distances are in bytes.
 // aSkip is the distance from the end of one outer step of a to the start of the next; mask is nil for
 // all 16 columns; floor is 0 for ReLU, else -Inf. Memory from ahead on is prefetched, aheadStep bytes
 // with each inner step.
+//
+//go:noescape
 func tile3AVX2(a *float32, b *float32, y *float32, bias *float32, mask *int32, tiles int, width int, left int, aStep int, aWrap int, yStep int, yWrap int, outer int, inner int, aSkip int, aK int, bK int, ahead *float32, aheadStep int, accumulate int, floor float32)
 
 // tile4AVX2 computes a tile of 4 rows, tiles times; see the type tile. Distances are in bytes.
 // aSkip is the distance from the end of one outer step of a to the start of the next; mask is nil for
 // all 16 columns; floor is 0 for ReLU, else -Inf. Memory from ahead on is prefetched, aheadStep bytes
 // with each inner step.
+//
+//go:noescape
 func tile4AVX2(a *float32, b *float32, y *float32, bias *float32, mask *int32, tiles int, width int, left int, aStep int, aWrap int, yStep int, yWrap int, outer int, inner int, aSkip int, aK int, bK int, ahead *float32, aheadStep int, accumulate int, floor float32)
 
 // tile5AVX2 computes a tile of 5 rows, tiles times; see the type tile. Distances are in bytes.
 // aSkip is the distance from the end of one outer step of a to the start of the next; mask is nil for
 // all 16 columns; floor is 0 for ReLU, else -Inf. Memory from ahead on is prefetched, aheadStep bytes
 // with each inner step.
+//
+//go:noescape
 func tile5AVX2(a *float32, b *float32, y *float32, bias *float32, mask *int32, tiles int, width int, left int, aStep int, aWrap int, yStep int, yWrap int, outer int, inner int, aSkip int, aK int, bK int, ahead *float32, aheadStep int, accumulate int, floor float32)
 
 // tile6AVX2 computes a tile of 6 rows, tiles times; see the type tile. Distances are in bytes.
 // aSkip is the distance from the end of one outer step of a to the start of the next; mask is nil for
 // all 16 columns; floor is 0 for ReLU, else -Inf. Memory from ahead on is prefetched, aheadStep bytes
 // with each inner step.
+//
+//go:noescape
 func tile6AVX2(a *float32, b *float32, y *float32, bias *float32, mask *int32, tiles int, width int, left int, aStep int, aWrap int, yStep int, yWrap int, outer int, inner int, aSkip int, aK int, bK int, ahead *float32, aheadStep int, accumulate int, floor float32)
 
 // dots1AVX2 computes tiles of 8 rows; see the type dots. rest is the number of rows less one.
 // Distances are in bytes; aSkip is the distance from the end of one outer step of a to the start of the next.
+//
+//go:noescape
 func dots1AVX2(a *float32, w *float32, y *float32, tiles int, rest int, width int, aStep int, aWrap int, yStep int, yWrap int, outer int, inner int, aSkip int, channels int)
 
 // dots3AVX2 computes tiles of 4 rows; see the type dots. rest is the number of rows less one.
 // Distances are in bytes; aSkip is the distance from the end of one outer step of a to the start of the next.
+//
+//go:noescape
 func dots3AVX2(a *float32, w *float32, y *float32, tiles int, rest int, width int, aStep int, aWrap int, yStep int, yWrap int, outer int, inner int, aSkip int, channels int)
 
 // reluAVX2 is portableReLU on n vectors.
+//
+//go:noescape
 func reluAVX2(y *float32, x *float32, n int)
 
 // reluGradAVX2 is portableReLUGrad on n vectors.
+//
+//go:noescape
 func reluGradAVX2(dx *float32, y *float32, dy *float32, n int)
 
 // addAVX2 is portableAdd on n vectors.
+//
+//go:noescape
 func addAVX2(dst *float32, a *float32, b *float32, n int)
 
 // scaleAVX2 is portableScale on n vectors.
+//
+//go:noescape
 func scaleAVX2(dst *float32, x *float32, f float32, n int)
 
 // axpyAVX2 is portableAxpy on n vectors.
+//
+//go:noescape
 func axpyAVX2(y *float32, f float32, x *float32, n int)
 
 // finiteAVX2 is portableFinite on n vectors.
+//
+//go:noescape
 func finiteAVX2(x *float32, n int) bool
 
 // signStepAVX2 is portableSignStep on n vectors.
+//
+//go:noescape
 func signStepAVX2(adv *float32, x *float32, grad *float32, step float32, eps float32, n int)
 
 // affineAVX2 is portableAffine on n positions of channels vectors.
+//
+//go:noescape
 func affineAVX2(y *float32, x *float32, scale *float32, shift *float32, n int, channels int)
 
 // columnSum8AVX2 is portableColumnSum on that many columns; stride is in bytes.
+//
+//go:noescape
 func columnSum8AVX2(dst *float32, x *float32, n int, stride int)
 
 // columnSum32AVX2 is portableColumnSum on that many columns; stride is in bytes.
+//
+//go:noescape
 func columnSum32AVX2(dst *float32, x *float32, n int, stride int)
 
 // momentumAVX2 is portableMomentum on n vectors.
+//
+//go:noescape
 func momentumAVX2(w *float32, grad *float32, v *float32, n int, clip float32, decay float32, momentum float32, fresh float32, old float32, rate float32)
 
 // adamAVX2 is portableAdam on n vectors.
+//
+//go:noescape
 func adamAVX2(w *float32, grad *float32, m *float32, v *float32, n int, clip float32, decay float32, shrink float32, mean float32, beta2 float32, square float32, root float32, epsilon float32, rate float32)
 
 // maxPool2AVX2 is portableMaxPool2; channels counts vectors.
+//
+//go:noescape
 func maxPool2AVX2(y *float32, index *uint8, top *float32, bottom *float32, n int, channels int)
 
 // unpool2AVX2 is portableUnpool2; channels counts vectors.
+//
+//go:noescape
 func unpool2AVX2(top *float32, bottom *float32, index *uint8, dy *float32, n int, channels int)
 
 // peakAVX2 does 12 independent multiply-adds of 8 lanes, n times.
+//
+//go:noescape
 func peakAVX2(n int)

@@ -13,6 +13,7 @@ import (
 func dots(rows, slots int) {
 	name := fmt.Sprintf("dots%dAVX2", slots)
 	TEXT(name, NOSPLIT, "func(a, w, y *float32, tiles, rest, width, aStep, aWrap, yStep, yWrap, outer, inner, aSkip, channels int)")
+	Pragma("noescape")
 	Doc(fmt.Sprintf("%s computes tiles of %d rows; see the type dots. rest is the number of rows less one.", name, rows),
 		"Distances are in bytes; aSkip is the distance from the end of one outer step of a to the start of the next.")
 	g := grid{a: gp("a"), y: gp("y"), left: gp("width")}

@@ -30,6 +30,7 @@ func vectors(n reg.GPVirtual, body func(at func(pointer reg.GPVirtual) Mem)) {
 // ones.
 func elementwise() {
 	TEXT("reluAVX2", NOSPLIT, "func(y, x *float32, n int)")
+	Pragma("noescape")
 	Doc("reluAVX2 is portableReLU on n vectors.")
 	y, x, n, floor := gp("y"), gp("x"), gp("n"), zero()
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
@@ -39,6 +40,7 @@ func elementwise() {
 	})
 
 	TEXT("reluGradAVX2", NOSPLIT, "func(dx, y, dy *float32, n int)")
+	Pragma("noescape")
 	Doc("reluGradAVX2 is portableReLUGrad on n vectors.")
 	dx, y, dy, n, floor := gp("dx"), gp("y"), gp("dy"), gp("n"), zero()
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
@@ -49,6 +51,7 @@ func elementwise() {
 	})
 
 	TEXT("addAVX2", NOSPLIT, "func(dst, a, b *float32, n int)")
+	Pragma("noescape")
 	Doc("addAVX2 is portableAdd on n vectors.")
 	dst, a, b, n := gp("dst"), gp("a"), gp("b"), gp("n")
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
@@ -59,6 +62,7 @@ func elementwise() {
 	})
 
 	TEXT("scaleAVX2", NOSPLIT, "func(dst, x *float32, f float32, n int)")
+	Pragma("noescape")
 	Doc("scaleAVX2 is portableScale on n vectors.")
 	dst, x, f, n := gp("dst"), gp("x"), broadcast("f"), gp("n")
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
@@ -68,6 +72,7 @@ func elementwise() {
 	})
 
 	TEXT("axpyAVX2", NOSPLIT, "func(y *float32, f float32, x *float32, n int)")
+	Pragma("noescape")
 	Doc("axpyAVX2 is portableAxpy on n vectors.")
 	y, f, x, n = gp("y"), broadcast("f"), gp("x"), gp("n")
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
@@ -78,15 +83,18 @@ func elementwise() {
 	})
 
 	TEXT("finiteAVX2", NOSPLIT, "func(x *float32, n int) bool")
+	Pragma("noescape")
 	Doc("finiteAVX2 is portableFinite on n vectors.")
 	x, n = gp("x"), gp("n")
 	finite(x, n)
 
 	TEXT("signStepAVX2", NOSPLIT, "func(adv, x, grad *float32, step, eps float32, n int)")
+	Pragma("noescape")
 	Doc("signStepAVX2 is portableSignStep on n vectors.")
 	signStep()
 
 	TEXT("affineAVX2", NOSPLIT, "func(y, x, scale, shift *float32, n, channels int)")
+	Pragma("noescape")
 	Doc("affineAVX2 is portableAffine on n positions of channels vectors.")
 	affine()
 
@@ -175,6 +183,7 @@ func affine() {
 func columnSum(width int) {
 	name := map[int]string{1: "columnSum8AVX2", 4: "columnSum32AVX2"}[width]
 	TEXT(name, NOSPLIT, "func(dst, x *float32, n, stride int)")
+	Pragma("noescape")
 	Doc(name + " is portableColumnSum on that many columns; stride is in bytes.")
 	dst, x, n, stride := gp("dst"), gp("x"), gp("n"), gp("stride")
 	var sum []reg.VecVirtual

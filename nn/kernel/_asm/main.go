@@ -59,6 +59,7 @@ func argument(name string) Mem {
 // peak multiplies and adds on 12 independent registers.
 func peak() {
 	TEXT("peakAVX2", NOSPLIT, "func(n int)")
+	Pragma("noescape")
 	Doc("peakAVX2 does 12 independent multiply-adds of 8 lanes, n times.")
 	n := gp("n")
 	var acc [12]reg.VecVirtual

@@ -37,6 +37,7 @@ func (g grid) next(y Mem) reg.GPVirtual {
 func tile(rows int) {
 	name := fmt.Sprintf("tile%dAVX2", rows)
 	TEXT(name, NOSPLIT, "func(a, b, y, bias *float32, mask *int32, tiles, width, left, aStep, aWrap, yStep, yWrap, outer, inner, aSkip, aK, bK int, ahead *float32, aheadStep, accumulate int, floor float32)")
+	Pragma("noescape")
 	Doc(fmt.Sprintf("%s computes a tile of %d rows, tiles times; see the type tile. Distances are in bytes.", name, rows),
 		"aSkip is the distance from the end of one outer step of a to the start of the next; mask is nil for",
 		"all 16 columns; floor is 0 for ReLU, else -Inf. Memory from ahead on is prefetched, aheadStep bytes",

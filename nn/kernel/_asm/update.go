@@ -9,10 +9,12 @@ import (
 // optimizer generates the updates of SGD and Adam, in the order of the portable loops.
 func optimizer() {
 	TEXT("momentumAVX2", NOSPLIT, "func(w, grad, v *float32, n int, clip, decay, momentum, fresh, old, rate float32)")
+	Pragma("noescape")
 	Doc("momentumAVX2 is portableMomentum on n vectors.")
 	momentumStep()
 
 	TEXT("adamAVX2", NOSPLIT, "func(w, grad, m, v *float32, n int, clip, decay, shrink, mean, beta2, square, root, epsilon, rate float32)")
+	Pragma("noescape")
 	Doc("adamAVX2 is portableAdam on n vectors.")
 	w, grad, m, v, n := gp("w"), gp("grad"), gp("m"), gp("v"), gp("n")
 	clip, decay, shrink := broadcast("clip"), broadcast("decay"), broadcast("shrink")
@@ -73,6 +75,7 @@ func momentumStep() {
 // pooling generates maximum pooling of 2x2 windows and its gradient, for channels in whole vectors.
 func pooling() {
 	TEXT("maxPool2AVX2", NOSPLIT, "func(y *float32, index *uint8, top, bottom *float32, n, channels int)")
+	Pragma("noescape")
 	Doc("maxPool2AVX2 is portableMaxPool2; channels counts vectors.")
 	y, index, top, bottom := gp("y"), gp("index"), gp("top"), gp("bottom")
 	n, channels := gp("n"), gp("channels")
@@ -115,6 +118,7 @@ func pooling() {
 	RET()
 
 	TEXT("unpool2AVX2", NOSPLIT, "func(top, bottom *float32, index *uint8, dy *float32, n, channels int)")
+	Pragma("noescape")
 	Doc("unpool2AVX2 is portableUnpool2; channels counts vectors.")
 	top, bottom, index = gp("top"), gp("bottom"), gp("index")
 	dy, n, channels := gp("dy"), gp("n"), gp("channels")

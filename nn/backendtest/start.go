@@ -1,0 +1,83 @@
+package backendtest
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"rampart/nn/device"
+)
+
+// randomStart: a row's random numbers come from the seed, its example's number and the restart only.
+func (s suite) randomStart(t *testing.T) {
+	const rows = 33
+	n := s.victim(t, 2, rows)
+	size := n.Spec.Input.Size()
+	order := rand.New(rand.NewPCG(1, 2)).Perm(rows)
+	permuted := s.victim(t, 2, rows)
+	example, from := make([]uint32, rows), make([]uint32, rows)
+	for i := range rows {
+		example[i] = uint32(500 + 3*i)
+	}
+	for i, o := range order {
+		from[i] = example[o]
+		permuted.labels[i] = n.labels[o]
+		copy(permuted.x[i*size:][:size], n.x[o*size:][:size])
+	}
+	for _, norm := range norms {
+		l := device.Loop{Steps: 2, Norm: norm, Epsilon: 0.2, StepSize: 0.05, Start: device.FromUniform, Restart: 4, Example: example}
+		want, _ := n.attack(t, rows, l)
+		again, _ := n.attack(t, rows, l)
+		same(t, "second run", again, want)
+		l.Example = from
+		got, _ := permuted.attack(t, rows, l)
+		for i, o := range order {
+			same(t, "permuted row", got[i*size:][:size], want[o*size:][:size])
+		}
+		l.Example, l.Restart = example, 5
+		if other, _ := n.attack(t, rows, l); slices.Equal(other, want) {
+			t.Errorf("%s: two restarts give the same result", normName(norm))
+		}
+	}
+}
+
+// startDistribution: uniform in the cube, or in the ball's volume. x is .5 everywhere, so nothing is clipped.
+func (s suite) startDistribution(t *testing.T) {
+	const rows, eps = 400, 0.3
+	n := s.victim(t, 2, rows)
+	size := n.Spec.Input.Size()
+	for i := range n.x {
+		n.x[i] = 0.5
+	}
+	for _, norm := range norms {
+		adv, _ := n.attack(t, rows, device.Loop{Norm: norm, Epsilon: eps, Start: device.FromUniform})
+		var u []float64 // uniform in [0,1) if the start is as it should be
+		side := 0.0     // of all perturbations; its mean is 0
+		for r := range rows {
+			square := 0.0
+			for _, v := range adv[r*size:][:size] {
+				d := float64(v) - 0.5
+				side += math.Copysign(1, d)
+				square += d * d
+				if norm == device.Linf {
+					u = append(u, (d/eps+1)/2)
+				}
+			}
+			if norm == device.L2 {
+				u = append(u, math.Pow(math.Sqrt(square)/eps, float64(size)))
+			}
+		}
+		// Bounds of five standard deviations: a uniform's is 1/sqrt(12), its square's 0.298.
+		mean, meanSquare, count := 0.0, 0.0, float64(len(u))
+		for _, v := range u {
+			mean, meanSquare = mean+v/count, meanSquare+v*v/count
+		}
+		if math.Abs(mean-1./2) > 5*0.289/math.Sqrt(count) || math.Abs(meanSquare-1./3) > 5*0.298/math.Sqrt(count) {
+			t.Errorf("%s: moments %v and %v, want 1/2 and 1/3", normName(norm), mean, meanSquare)
+		}
+		if bound := 5 * math.Sqrt(float64(rows*size)); math.Abs(side) > bound {
+			t.Errorf("%s: positive less negative perturbations are %v, want within %v of 0", normName(norm), side, bound)
+		}
+	}
+}
