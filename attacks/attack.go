@@ -94,7 +94,7 @@ func (t Threat) String() string { return fmt.Sprintf("%v, eps %.4g", t.Norm, flo
 // Validate reports an unknown norm and an epsilon that the norm does not allow.
 func (t Threat) Validate() error {
 	if t.Norm != Linf && t.Norm != L2 {
-		return registry.Errorf("norm", "unknown norm %q: use %q or %q", string(t.Norm), Linf, L2)
+		return registry.Errorf("norm", "unknown norm %q: use %q or %q", string(t.Norm), string(Linf), string(L2))
 	}
 	eps := float64(t.Epsilon)
 	if !(eps > 0) {
@@ -113,6 +113,18 @@ func (t Threat) Validate() error {
 func (t Threat) fits(in nn.Shape) error {
 	if diameter := math.Sqrt(float64(in.Size())); t.Norm == L2 && float64(t.Epsilon) >= diameter {
 		return fmt.Errorf("L2 eps %v reaches every image from every other: the distance of black and white in %v is %.4g", float64(t.Epsilon), in, diameter)
+	}
+	return nil
+}
+
+// Check reports options that are wrong, or that make no threat model for images of a shape.
+func Check(a Attack, in nn.Shape) error {
+	err := a.Validate()
+	if err == nil {
+		err = a.Threat().fits(in)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.Label(), err)
 	}
 	return nil
 }

@@ -30,11 +30,8 @@ type Progress func(done, total int)
 // the first run only on examples that are still classified right. It stops between batches when
 // stop returns an error.
 func Run(v Victim, a Attack, d *data.Dataset, noise rng.Stream, stop func() error, progress Progress) (*Result, error) {
-	if err := a.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", a.Label(), err)
-	}
-	if err := a.Threat().fits(v.Input()); err != nil {
-		return nil, fmt.Errorf("%s: %w", a.Label(), err)
+	if err := Check(a, v.Input()); err != nil {
+		return nil, err
 	}
 	begun := time.Now()
 	size := d.Size()
@@ -61,7 +58,8 @@ func Run(v Victim, a Attack, d *data.Dataset, noise rng.Stream, stop func() erro
 				}
 			}
 			if progress != nil {
-				progress(restart*len(alive)+start+len(rows), a.Restarts()*len(alive))
+				// Survivors stand for all examples, so that the share of work done never falls.
+				progress(restart*d.Len()+(start+len(rows))*d.Len()/len(alive), a.Restarts()*d.Len())
 			}
 		}
 		alive = survivors
@@ -138,13 +136,15 @@ func (w *workspace) judge(n, size int) error {
 }
 
 // Project moves an image to the nearest point of the ball around clean, then clips it to [0,1]:
-// clean lies in [0,1], so clipping only brings it nearer. What is no number becomes clean.
+// clean lies in [0,1], so clipping only brings it nearer. What is no number becomes clean, and an
+// infinity the largest number.
 func (t Threat) Project(moved, clean []float32) {
 	eps := float32(t.Epsilon)
 	for i, v := range moved {
 		if v != v {
-			moved[i] = clean[i]
+			v = clean[i]
 		}
+		moved[i] = min(max(v, -math.MaxFloat32), math.MaxFloat32)
 	}
 	if t.Norm == Linf {
 		for i, v := range moved {

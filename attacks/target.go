@@ -1,6 +1,9 @@
 package attacks
 
 import (
+	"fmt"
+	"math"
+
 	"rampart/nn/device"
 	"rampart/nn/registry"
 )
@@ -63,5 +66,10 @@ func logits(v Victim, x device.Tensor, n int) ([]float32, error) {
 	}
 	host := make([]float32, out.Len())
 	out.Download(host, 0)
+	for i, z := range host {
+		if d := float64(z); math.IsNaN(d) || math.IsInf(d, 0) {
+			return nil, fmt.Errorf("a logit of class %d is %v: the network's weights have diverged", i%v.Classes(), d)
+		}
+	}
 	return host, nil
 }

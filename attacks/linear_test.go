@@ -1,0 +1,122 @@
+package attacks_test
+
+import (
+	"math"
+	"testing"
+
+	"rampart/attacks"
+	"rampart/data"
+	"rampart/nn"
+	"rampart/nn/rng"
+)
+
+// linear is a network of two classes without a hidden layer, logits W x + b, with images far from
+// the border of the box: the best perturbation is known in closed form.
+type linear struct {
+	m         *nn.Model
+	d         *data.Dataset
+	w         []float64 // W[1] - W[0]
+	linf, l2  []float64 // distance of each example from the boundary
+	margin    []float64 // logit of the label minus the other
+	norm1, n2 float64
+}
+
+func newLinear(t *testing.T) *linear {
+	t.Helper()
+	s := spec()
+	s.Classes = 2
+	l := &linear{m: build(t, s, 2, 16)}
+	w := make([]float32, 2*pixels)
+	rng.New(3, "linear").Normal(w, 0, 0.5, 0, 0, 0)
+	if err := l.m.SetWeights([]nn.Weight{{Name: "fc1.weight", Shape: []int{2, pixels}, Data: w}, {Name: "fc1.bias", Shape: []int{2}, Data: []float32{0.1, 0.3}}}); err != nil {
+		t.Fatal(err)
+	}
+	const n = 12
+	images, labels := make([]byte, n*pixels), make([]int32, n)
+	for i := range images {
+		images[i] = byte(100 + i*i*31%56)
+	}
+	for j := range pixels {
+		d := float64(w[pixels+j]) - float64(w[j])
+		l.w = append(l.w, d)
+		l.norm1, l.n2 = l.norm1+math.Abs(d), l.n2+d*d
+	}
+	l.n2 = math.Sqrt(l.n2)
+	for i := range n {
+		z := 0.2
+		for j, d := range l.w {
+			z += d * float64(images[i*pixels+j]) / 255
+		}
+		if z > 0 {
+			labels[i] = 1
+		}
+		l.margin = append(l.margin, math.Abs(z))
+		l.linf, l.l2 = append(l.linf, math.Abs(z)/l.norm1), append(l.l2, math.Abs(z)/l.n2)
+	}
+	var err error
+	if l.d, err = data.NewDataset("linear", side, side, 1, []string{"no", "yes"}, images, labels); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// TestLinearOptimum: the best perturbation is eps*sign(w) in Linf, and eps*w/|w| in L2.
+func TestLinearOptimum(t *testing.T) {
+	l := newLinear(t)
+	for _, name := range []string{"fgsm", "pgd"} {
+		for norm, most := range map[string]float64{"linf": l.norm1, "l2": l.n2} {
+			a, err := decoded(name, "norm = \""+norm+"\"\neps = 0.25")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p, ok := a.(*attacks.PGD); ok {
+				p.RandomStart, p.EarlyStop = false, false
+				if p.Norm == attacks.Linf { // any corner is within 2 eps/step size of any start
+					p.RandomStart, p.Steps = true, 60
+				}
+			}
+			z := logitsOf(t, l.m, run(t, l.m, a, l.d).Adv)
+			for i, margin := range l.margin {
+				y := l.d.Label(i)
+				got, want := float64(z[2*i+int(y)]-z[2*i+1-int(y)]), margin-0.25*most
+				if math.Abs(got-want) > 1e-4 {
+					t.Errorf("%s in %s, example %d: margin %v, the least is %v", name, norm, i, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestLinearDistance finds each example's distance from the boundary by bisection over epsilon.
+func TestLinearDistance(t *testing.T) {
+	l := newLinear(t)
+	for _, name := range []string{"fgsm", "pgd"} {
+		for norm, distance := range map[string][]float64{"linf": l.linf, "l2": l.l2} {
+			a, err := decoded(name, "norm = \""+norm+"\"")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p, ok := a.(*attacks.PGD); ok {
+				p.RandomStart = false
+			}
+			for i, want := range distance {
+				lo, hi := 1e-6, 0.38 // the nearest pixel is 100/255 from the border
+				if want > 0.37 {
+					continue
+				}
+				one := l.d.Slice(i, i+1)
+				for hi-lo > 1e-4*want {
+					mid := (lo + hi) / 2
+					if run(t, l.m, a.At(mid), one).Correct(one) == 1 {
+						lo = mid
+					} else {
+						hi = mid
+					}
+				}
+				if math.Abs(hi-want) > 1e-3*want+1e-6 {
+					t.Errorf("%s in %s, example %d breaks at %v, its distance is %v", name, norm, i, hi, want)
+				}
+			}
+		}
+	}
+}

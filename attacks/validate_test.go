@@ -1,0 +1,95 @@
+package attacks_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"rampart/attacks"
+	"rampart/nn"
+)
+
+func TestValidate(t *testing.T) {
+	for _, c := range []struct{ attack, options, want string }{
+		{"pgd", ``, ``},
+		{"pgd", `eps = "8/255"`, ``},
+		{"pgd", `restarts = 10`, ``},
+		{"pgd", "norm = \"l2\"\neps = 3", ``},
+		{"pgd", `eps = 0`, `test.toml:3: "attack.eps": 0 must be above 0`},
+		{"pgd", `eps = -0.1`, `test.toml:3: "attack.eps": -0.1 must be above 0`},
+		{"pgd", `eps = 1.5`, `test.toml:3: "attack.eps": 1.5 is more than the whole range of a pixel in [0,1]: in Linf use a value such as 0.3 or "8/255"`},
+		{"noise", `eps = 8`, `test.toml:3: "attack.eps": 8 is more than the whole range of a pixel in [0,1]: in Linf use a value such as 0.3 or "8/255"`},
+		{"pgd", "norm = \"l2\"\neps = 500", `test.toml:4: "attack.eps": 500 is larger than any L2 distance between images with pixels in [0,1]`},
+		{"pgd", `norm = "linfty"`, `test.toml:3: "attack.norm": unknown norm "linfty": use "linf" or "l2"`},
+		{"pgd", `steps = 0`, `test.toml:3: "attack.steps": 0 must be at least 1`},
+		{"pgd", `step_size = 0`, `test.toml:3: "attack.step_size": 0 must be above 0`},
+		{"pgd", `restarts = 0`, `test.toml:3: "attack.restarts": 0 must be at least 1`},
+		{"noise", `restarts = 0`, `test.toml:3: "attack.restarts": 0 must be at least 1`},
+		{"pgd", "restarts = 2\nrandom_start = false", `test.toml:3: "attack.restarts": 2 runs without a random start would all be the same`},
+		{"pgd", `target = "nearest"`, `test.toml:3: "attack.target": unknown target "nearest": use "random", "next", "least_likely", or "" for an untargeted attack`},
+		{"fgsm", `target = "Next"`, `test.toml:3: "attack.target": unknown target "Next": use "random", "next", "least_likely", or "" for an untargeted attack`},
+		{"pgd", `loss = "cross-entropy"`, `test.toml:3: "attack.loss": unknown loss "cross-entropy": did you mean "cross_entropy"? known: cross_entropy, margin`},
+		{"fgsm", `step_size = 0.1`, `test.toml:3: "attack.step_size": belongs to random_start = true: without it FGSM's step is eps`},
+		{"fgsm", "random_start = true\nstep_size = -1", `test.toml:4: "attack.step_size": -1 must not be negative`},
+		{"fgsm", `steps = 4`, `test.toml:3: unknown key "attack.steps": the keys here are name, norm, eps, random_start, step_size, target, loss`},
+		{"noise", `step_size = 1`, `test.toml:3: unknown key "attack.step_size": the keys here are name, norm, eps, restarts`},
+	} {
+		_, err := decoded(c.attack, c.options)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s with %q:\n got %s\nwant %s", c.attack, c.options, got, c.want)
+		}
+	}
+}
+
+// TestCheck: in L2 the largest sensible epsilon hangs on the images' size.
+func TestCheck(t *testing.T) {
+	a, err := decoded("pgd", "norm = \"l2\"\neps = 6")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "PGD-40: L2 eps 6 reaches every image from every other: the distance of black and white in 6x6x1 is 6"
+	if err := attacks.Check(a, nn.Shape{H: 6, W: 6, C: 1}); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if _, err := attacks.Run(build(t, spec(), 1, 4), a, bars(t, 4, 1), noise, never, nil); err == nil || err.Error() != want {
+		t.Errorf("Run: got %v, want %s", err, want)
+	}
+	if err := attacks.Check(a, nn.Shape{H: 28, W: 28, C: 1}); err != nil {
+		t.Error(err)
+	}
+	if err := attacks.Check(&attacks.PGD{}, nn.Shape{H: 6, W: 6, C: 1}); err == nil || !strings.HasPrefix(err.Error(), "PGD-0") {
+		t.Errorf("a PGD without options: %v", err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	short := pgd(t, func(a *attacks.PGD) { a.Steps = 3 })
+	want := []string{"PGD-3: 3 steps of 0.01 reach 0.03, less than eps 0.3: the attack cannot use its whole budget"}
+	if got := short.Warnings(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	// 30 x 0.01 is below 0.3 in floating point, and not meant to be.
+	for _, steps := range []int{30, 40} {
+		if got := pgd(t, func(a *attacks.PGD) { a.Steps = steps }).Warnings(); len(got) > 0 {
+			t.Errorf("%d steps: unexpected %q", steps, got)
+		}
+	}
+}
+
+func TestLabels(t *testing.T) {
+	for _, c := range []struct{ attack, options, want string }{
+		{"noise", "", "noise"}, {"fgsm", "", "FGSM"}, {"fgsm", "random_start = true", "FGSM-RS"}, {"fgsm", `target = "next"`, "FGSM targeted"},
+		{"pgd", "", "PGD-40"}, {"pgd", "steps = 100\nrestarts = 10", "PGD-100 x10"}, {"pgd", "steps = 7\nloss = \"margin\"\ntarget = \"random\"", "PGD-7 margin targeted"},
+	} {
+		a, err := decoded(c.attack, c.options)
+		if err != nil {
+			t.Error(err)
+		} else if got := a.Label(); got != c.want {
+			t.Errorf("%s with %q: label %q, want %q", c.attack, c.options, got, c.want)
+		}
+	}
+}
