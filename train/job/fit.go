@@ -1,0 +1,225 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"rampart/attacks"
+	"rampart/data"
+	"rampart/defenses"
+	"rampart/nn"
+	"rampart/train/report"
+)
+
+// fitting is one network's training.
+type fitting struct {
+	title string
+	net   string // under which the state keeps the result
+	// member numbers the network among those with other random numbers.
+	member  int
+	stage   Stage
+	epsilon nn.Schedule
+	defense defenses.Defense
+	start   string // network to begin with, "" for fresh weights
+	teacher string
+	// temperature divides the logits in the loss, in a distillation.
+	temperature float32
+	hardening   bool
+}
+
+func (r *run) natural(title, net string, member int) fitting {
+	return fitting{title: title, net: net, member: member, stage: r.cfg.Warmup, epsilon: &nn.Constant{}, defense: &defenses.Natural{}}
+}
+
+func (r *run) hardening(title, net string, member int, start string) fitting {
+	return fitting{title: title, net: net, member: member, stage: r.cfg.Train.Stage, epsilon: r.cfg.Train.EpsilonSchedule.Value,
+		defense: r.cfg.Defense.Value, start: start, hardening: true}
+}
+
+// trainer is a fitting at work.
+type trainer struct {
+	fitting
+	r        *run
+	model    *nn.Model
+	session  *defenses.Session
+	loader   *data.Loader
+	batch    *data.Batch
+	progress *report.Progress
+	total    int // steps
+	fit      *fitState
+}
+
+// fit trains a network from the state's step on, and leaves it in the state.
+func (r *run) fit(ctx context.Context, f fitting) error {
+	t, err := r.newTrainer(f)
+	if err != nil {
+		return err
+	}
+	rule, epoch := f.stage.Optimizer.Value.Rule(), t.loader.StepsPerEpoch()
+	for step := r.state.Step; step < t.total; step++ {
+		if ctx.Err() != nil {
+			t.keep(step)
+			return ctx.Err()
+		}
+		at := float64(step) / float64(t.total)
+		t.loader.Batch(step, t.batch)
+		t.session.Step, t.session.EpsilonScale = step, f.epsilon.At(at)
+		metrics, err := f.defense.Step(t.session, t.batch)
+		if err == nil {
+			lr := f.stage.Optimizer.Value.Rate() * f.stage.Schedule.Value.At(at)
+			if err = t.model.Update(rule, lr); err == nil {
+				err = t.observe(step, metrics, lr)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("step %d: %w; the last good state is in %s", step+1, err, r.dir)
+		}
+		if end := step + 1; end%epoch == 0 || end == t.total {
+			if err := t.probe(end); err != nil {
+				return err
+			}
+		} else if every := r.cfg.Train.SaveEvery; every > 0 && end%every == 0 {
+			t.keep(end)
+			if err := r.save(); err != nil {
+				return err
+			}
+		}
+	}
+	return t.finish()
+}
+
+func (r *run) newTrainer(f fitting) (*trainer, error) {
+	t := &trainer{fitting: f, r: r, fit: &r.state.Fit}
+	var err error
+	if t.model, err = nn.Build(r.spec(), r.dev, f.stage.Batch, r.stream(fmt.Sprintf("init %d", f.member))); err != nil {
+		return nil, &UsageError{err}
+	}
+	if t.loader, err = data.NewLoader(r.train, f.stage.Batch, number(r.stream("shuffle "+f.net))); err != nil {
+		return nil, err
+	}
+	t.batch = t.loader.NewBatch()
+	t.total = f.stage.steps(r.train.Len())
+	if t.total == 0 {
+		return nil, &UsageError{fmt.Errorf("%s: no steps: a batch of %d and %d training images", f.title, f.stage.Batch, r.train.Len())}
+	}
+	t.session = defenses.NewSession(t.model, f.stage.Batch)
+	t.session.Noise, t.session.Dropout = r.stream("training attack "+f.net), number(r.stream("dropout "+f.net))
+	t.session.Temperature = f.temperature
+	if f.teacher != "" {
+		if t.session.Teacher, err = r.network(r.spec(), r.state.nets[f.teacher], f.stage.Batch); err != nil {
+			return nil, fmt.Errorf("teacher: %w", err)
+		}
+	}
+	if r.state.Step > 0 {
+		err = r.state.restore(t.model)
+	} else {
+		r.state.Fit = fitState{BestRobust: -1}
+		if f.start != "" {
+			err = t.model.SetWeights(r.state.nets[f.start])
+		}
+	}
+	t.progress = report.NewProgress(r.opt.Stdout, r.opt.Quiet, f.title, t.total)
+	t.progress.ImagesPerStep = f.stage.Batch
+	return t, err
+}
+
+// observe adds a step to the running figures.
+func (t *trainer) observe(step int, m defenses.Metrics, lr float64) error {
+	if math.IsNaN(m.Loss) || math.IsInf(m.Loss, 0) {
+		return fmt.Errorf("the loss is not finite: lower the learning rate")
+	}
+	t.fit.Window.Add(m)
+	t.fit.Epoch.Add(m)
+	end, every := step+1, t.r.cfg.Train.LogEvery
+	per := t.loader.StepsPerEpoch()
+	fields := []report.Field{report.Epoch(step/per+1, (t.total+per-1)/per), report.Loss(t.fit.Window.Loss / float64(t.fit.Window.Rows)),
+		report.CleanAccuracy(share(t.fit.Window.CleanCorrect, t.fit.Window.CleanRows))}
+	if t.fit.Window.AdversarialRows > 0 {
+		fields = append(fields, report.AdversarialAccuracy(share(t.fit.Window.AdversarialCorrect, t.fit.Window.AdversarialRows)))
+	}
+	t.progress.Set(end, fields...)
+	if end%every == 0 || end == t.total {
+		t.record(end, lr)
+	}
+	return nil
+}
+
+func share(k, n int) float64 {
+	if n == 0 {
+		return math.NaN()
+	}
+	return float64(k) / float64(n)
+}
+
+// record closes the window: a line of log.jsonl and a point of the curves.
+func (t *trainer) record(step int, lr float64) {
+	w := t.fit.Window
+	p := report.NewPoint(t.r.state.StepsBefore+step, t.title)
+	p.Loss, p.TrainClean, p.TrainRobust = w.Loss/float64(w.Rows), share(w.CleanCorrect, w.CleanRows), share(w.AdversarialCorrect, w.AdversarialRows)
+	t.r.state.addPoint(p)
+	e := entry{Stage: t.title, Loss: num(p.Loss), TrainClean: num(p.TrainClean), TrainRobust: num(p.TrainRobust),
+		LR: num(lr), ZeroGradients: w.ZeroGradients, BadGradients: w.BadGradients}
+	if a := t.defense.Attack(); a != nil {
+		e.Epsilon = num(t.session.EpsilonScale * float64(a.Threat().Epsilon))
+	}
+	t.r.log.write(t.r.state.Phase, step, e)
+	t.watchCollapse(step)
+	t.fit.Window = defenses.Metrics{}
+}
+
+// probe measures the network on the held-out split, keeps the best weights, and saves.
+// An interruption waits for it.
+func (t *trainer) probe(step int) error {
+	clean, err := attacks.Clean(t.model, t.r.held)
+	if err != nil {
+		return err
+	}
+	robust, err := attacks.Run(t.model, t.r.cfg.Probe.Attack.Value, t.r.held, t.r.stream("probe"), func() error { return nil }, nil)
+	if err != nil {
+		return err
+	}
+	n := float64(t.r.held.Len())
+	p := report.NewPoint(t.r.state.StepsBefore+step, t.title)
+	p.Clean, p.Robust = float64(clean.Correct(t.r.held))/n, float64(robust.Correct(t.r.held))/n
+	t.watchOverfitting(step, p.Robust)
+	f := t.fit
+	if p.Best = p.Robust > f.BestRobust || p.Robust == f.BestRobust && p.Clean >= f.BestClean; p.Best {
+		f.BestRobust, f.BestClean, f.BestStep = p.Robust, p.Clean, step
+		f.TrainRobustAtBest = num(share(f.Epoch.AdversarialCorrect, f.Epoch.AdversarialRows))
+		t.r.state.nets[t.net] = t.model.Weights()
+	}
+	f.LastRobust, f.LastClean = p.Robust, p.Clean
+	f.Epoch = defenses.Metrics{}
+	t.r.state.addPoint(p)
+	t.r.log.write(t.r.state.Phase, step, entry{Stage: t.title, HeldOutClean: num(p.Clean), HeldOutRobust: num(p.Robust), Best: p.Best})
+	t.progress.Note(fmt.Sprintf("%s, step %d: held-out clean %.1f %%, %s %.1f %% (n = %d)%s", t.title, step, 100*p.Clean,
+		t.r.cfg.Probe.Attack.Value.Label(), 100*p.Robust, t.r.held.Len(), map[bool]string{true: ", best so far"}[p.Best && t.hardening]))
+	t.keep(step)
+	return t.r.save()
+}
+
+// keep puts the network in training into the state, as it is before a step.
+func (t *trainer) keep(step int) {
+	t.r.state.Step = step
+	t.r.state.capture(t.model)
+}
+
+// finish hands the trained network over to the phases that follow.
+func (t *trainer) finish() error {
+	s := t.r.state
+	last := t.model.Weights()
+	if !t.hardening {
+		s.nets[t.net] = last // there is nothing to select: it is the undefended network
+	}
+	s.nets[t.net+" last"] = last
+	s.StepsBefore += t.total
+	s.Selected[t.net] = t.r.figures(t.fit)
+	s.release()
+	note := ""
+	if t.hardening {
+		note = fmt.Sprintf("best at step %d: held-out clean %.1f %%, robust %.1f %%", t.fit.BestStep, 100*t.fit.BestClean, 100*t.fit.BestRobust)
+	}
+	t.progress.Done(note)
+	return t.r.writeNetworks(t.net)
+}

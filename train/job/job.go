@@ -1,0 +1,308 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"rampart/attacks"
+	"rampart/checkpoints"
+	"rampart/data"
+	"rampart/nn"
+	"rampart/nn/cpu"
+	"rampart/nn/device"
+	"rampart/nn/rng"
+	"rampart/train/report"
+)
+
+// Options say how a job runs; they change none of its results.
+type Options struct {
+	Out            string // folder of the run; "" picks one under checkpoints/
+	Resume, Quiet  bool
+	Threads        int    // 0 is all cores
+	Device         string // "", auto or cpu
+	Stdout, Stderr io.Writer
+}
+
+// run is a job at work.
+type run struct {
+	cfg    *Config
+	opt    Options
+	dev    device.Device
+	dir    string
+	train  *data.Dataset
+	held   *data.Dataset
+	test   *data.Dataset
+	source string // checksum of the training data
+	state  *state
+	log    *log
+}
+
+// phase is a part of a run; its results are in the state when it ends.
+type phase struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// Train runs a config from its start, or from where it stopped, to its tables and checkpoints.
+func Train(ctx context.Context, cfg *Config, opt Options) error {
+	r, err := newRun(cfg, opt)
+	if err != nil {
+		return err
+	}
+	if _, err := nn.Build(r.spec(), r.dev, 1, r.stream("unused")); err != nil {
+		return &UsageError{err} // before there is a folder
+	}
+	if err := r.open(); err != nil {
+		return err
+	}
+	defer r.log.close()
+	phases := r.phases()
+	r.announce(phases)
+	for r.state.Phase < len(phases) {
+		p := phases[r.state.Phase]
+		if err := p.run(ctx); err != nil {
+			return r.stopped(p, err)
+		}
+		r.state.Phase++
+		r.state.Step = 0
+		if err := r.save(); err != nil {
+			return err
+		}
+	}
+	return r.finish()
+}
+
+// newRun loads what every job needs.
+func newRun(cfg *Config, opt Options) (*run, error) {
+	r := &run{cfg: cfg, opt: opt}
+	var err error
+	if r.dev, err = openDevice(opt); err != nil {
+		return nil, &UsageError{err}
+	}
+	full, test, err := cfg.Data.Source.Value.Load()
+	if err != nil {
+		return nil, fmt.Errorf("data set %q: %w", cfg.Data.Source.Name, err)
+	}
+	if r.train, r.held, err = data.HoldOut(full, cfg.Data.HeldOut, cfg.Seed); err != nil {
+		return nil, &UsageError{fmt.Errorf("data.held_out: %w", err)}
+	}
+	if n := cfg.Data.Limit; n > 0 {
+		if n > r.train.Len() {
+			return nil, &UsageError{fmt.Errorf("data.limit = %d: there are %d training images", n, r.train.Len())}
+		}
+		r.train = r.train.Slice(0, n)
+	}
+	if r.test, err = data.Every(test, cfg.Eval.N); err != nil {
+		return nil, &UsageError{fmt.Errorf("eval.n: %w", err)}
+	}
+	for _, stage := range []struct {
+		name  string
+		batch int
+	}{{"warmup", cfg.Warmup.Batch}, {"train", cfg.Train.Batch}} {
+		if stage.batch > r.train.Len() {
+			return nil, &UsageError{fmt.Errorf("%s.batch = %d: there are %d training images", stage.name, stage.batch, r.train.Len())}
+		}
+	}
+	if err := r.checkAttacks(); err != nil {
+		return nil, &UsageError{err}
+	}
+	r.held = r.held.Slice(0, cfg.Probe.N)
+	r.source = full.Checksum()
+	return r, nil
+}
+
+// checkAttacks reports an attack that does not fit the images, before any training.
+func (r *run) checkAttacks() error {
+	in := r.spec().Input
+	if a := r.cfg.Defense.Value.Attack(); a != nil {
+		if err := attacks.Check(a, in); err != nil {
+			return fmt.Errorf("defense.attack: %w", err)
+		}
+	}
+	if err := attacks.Check(r.cfg.Probe.Attack.Value, in); err != nil {
+		return fmt.Errorf("probe.attack: %w", err)
+	}
+	for i, a := range r.cfg.Eval.Attacks {
+		if err := attacks.Check(a.Value, in); err != nil {
+			return fmt.Errorf("eval.attack %d: %w", i+1, err)
+		}
+	}
+	for _, eps := range r.cfg.Eval.CurveEps {
+		if err := attacks.Check(r.curveAttack().At(float64(eps)), in); err != nil {
+			return fmt.Errorf("eval.curve_eps: %w", err)
+		}
+	}
+	return nil
+}
+
+func openDevice(opt Options) (device.Device, error) {
+	switch opt.Device {
+	case "", "auto", "cpu":
+		if opt.Threads < 0 || opt.Threads > 1024 {
+			return nil, fmt.Errorf("-threads %d: it must lie between 0 (all cores) and 1024", opt.Threads)
+		}
+		return cpu.New(opt.Threads), nil
+	case "cuda":
+		return nil, errors.New("-device cuda: this version has no CUDA executor yet; use -device cpu")
+	}
+	return nil, fmt.Errorf("-device %q: use auto, cpu or cuda", opt.Device)
+}
+
+// Names of networks in the state.
+const (
+	netBaseline = "baseline"
+	netTeacher  = "teacher"
+)
+
+func netMember(i int) string { return fmt.Sprintf("member %d", i+1) }
+
+// members is the number of networks that are hardened.
+func (c *Config) members() int {
+	if c.Ensemble != nil {
+		return c.Ensemble.Members
+	}
+	return 1
+}
+
+// phases lists the parts of a run in order.
+func (r *run) phases() (list []phase) {
+	c := r.cfg
+	add := func(name string, f func(ctx context.Context) error) { list = append(list, phase{name, f}) }
+	fit := func(f fitting) { add(f.title, func(ctx context.Context) error { return r.fit(ctx, f) }) }
+	if c.Init != "" {
+		add("load "+c.Init, func(context.Context) error { return r.loadInit() })
+	} else {
+		fit(r.natural("warm-up", netBaseline, 0))
+	}
+	add("measure before", func(ctx context.Context) error {
+		return r.measure(ctx, report.Before, r.spec(), r.state.nets[netBaseline])
+	})
+	if c.Distill != nil {
+		if c.Distill.Teacher != "" {
+			add("load "+c.Distill.Teacher, func(context.Context) error { return r.loadTeacher() })
+		} else {
+			f := r.hardening("teacher", netTeacher, c.members(), r.start(netBaseline))
+			f.temperature = float32(c.Distill.Temperature)
+			fit(f)
+		}
+	}
+	for i := range c.members() {
+		title, from := "training", netBaseline
+		if c.Ensemble != nil {
+			title = netMember(i)
+			if i > 0 && c.Train.Start == "baseline" && c.Init == "" {
+				from = netMember(i) + " warm-up"
+				fit(r.natural(from, from, i))
+			}
+		}
+		f := r.hardening(title, netMember(i), i, r.start(from))
+		if c.Distill != nil {
+			f.teacher, f.temperature = netTeacher, float32(c.Distill.Temperature)
+		}
+		fit(f)
+	}
+	add("measure after", func(ctx context.Context) error {
+		spec, weights := r.deployed("")
+		return r.measure(ctx, report.After, spec, weights)
+	})
+	return list
+}
+
+// start is the network that hardening begins from, "" for fresh weights.
+func (r *run) start(baseline string) string {
+	if r.cfg.Train.Start == "scratch" {
+		return ""
+	}
+	return baseline
+}
+
+// spec is the network that the config describes.
+func (r *run) spec() nn.Spec {
+	return nn.Spec{Arch: r.cfg.Model.Name, Options: r.cfg.Model.Value,
+		Input: nn.Shape{H: r.train.H, W: r.train.W, C: r.train.C}, Classes: len(r.train.Classes),
+		Mean: r.cfg.Input.Mean, Std: r.cfg.Input.Std}
+}
+
+// deployed is the hardened network: the members' best weights, or with suffix " last" their last,
+// combined.
+func (r *run) deployed(suffix string) (nn.Spec, []nn.Weight) {
+	if r.cfg.Ensemble == nil {
+		return r.spec(), r.state.nets[netMember(0)+suffix]
+	}
+	spec := nn.Spec{Input: r.spec().Input, Classes: r.spec().Classes, Combine: r.cfg.Ensemble.Combine}
+	var weights []nn.Weight
+	for i := range r.cfg.Ensemble.Members {
+		spec.Members = append(spec.Members, r.spec())
+		for _, w := range r.state.nets[netMember(i)+suffix] {
+			w.Name = fmt.Sprintf("members.%d.%s", i, w.Name)
+			weights = append(weights, w)
+		}
+	}
+	return spec, weights
+}
+
+// stream draws the random numbers of one purpose of this run.
+func (r *run) stream(purpose string) rng.Stream { return rng.New(r.cfg.Seed, purpose) }
+
+// number turns a stream into a seed for what takes one.
+func number(s rng.Stream) uint64 { return uint64(s.Key[0]) | uint64(s.Key[1])<<32 }
+
+// network builds a model with given weights.
+func (r *run) network(spec nn.Spec, weights []nn.Weight, rows int) (*nn.Model, error) {
+	m, err := nn.Build(spec, r.dev, rows, r.stream("unused: weights follow"))
+	if err != nil {
+		return nil, err
+	}
+	return m, m.SetWeights(weights)
+}
+
+func (r *run) loadInit() error {
+	w, err := r.weightsOf(r.cfg.Init)
+	r.state.nets[netBaseline] = w
+	if err == nil {
+		err = r.writeCheckpoint("baseline", r.spec(), w, nil)
+	}
+	return err
+}
+
+func (r *run) loadTeacher() error {
+	w, err := r.weightsOf(r.cfg.Distill.Teacher)
+	r.state.nets[netTeacher] = w
+	return err
+}
+
+// weightsOf reads a checkpoint that must hold the config's network.
+func (r *run) weightsOf(path string) ([]nn.Weight, error) {
+	f, err := checkpoints.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Finite(); err != nil {
+		return nil, fmt.Errorf("%q: %w", path, err)
+	}
+	weights := toWeights(f.Tensors)
+	m, err := nn.Build(r.spec(), r.dev, 1, r.stream("unused"))
+	if err != nil {
+		return nil, err
+	}
+	if err := m.SetWeights(weights); err != nil {
+		return nil, fmt.Errorf("%q does not hold the config's network: %w", path, err)
+	}
+	return weights, nil
+}
+
+// stopped reports how to go on after an interruption, and leaves other errors as they are.
+func (r *run) stopped(p phase, err error) error {
+	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	if saveErr := r.save(); saveErr != nil {
+		return saveErr
+	}
+	// The run's own config.toml holds what -set and -seed have changed.
+	fmt.Fprintf(r.opt.Stderr, "interrupted during %q, and saved; go on with:\n  train -config %s -out %s -resume\n", p.name, filepath.Join(r.dir, "config.toml"), r.dir)
+	return fmt.Errorf("interrupted: %w", err)
+}
