@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"rampart/configs"
+	"rampart/nn/kernel"
+	"rampart/nn/registry"
+	"rampart/train/job"
+)
+
+// newCommand returns the command line. Flags belong to one command each, so that none is accepted
+// and then ignored.
+func newCommand(stdout, stderr io.Writer) *cli.Command {
+	root := &cli.Command{
+		Name:        "train",
+		Usage:       "adversarial training of image classifiers",
+		UsageText:   rootUsage,
+		Description: rootExamples,
+		Flags: []cli.Flag{
+			configFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(), outFlag("checkpoints/`CONFIG`"),
+			&cli.BoolFlag{Name: "resume", Local: true, Usage: "go on with the run in -out where it stopped"},
+			quietFlag(),
+			&cli.BoolFlag{Name: "plan", Local: true, Usage: "print stages, work, estimated time and memory, and stop"},
+		},
+		Action: train,
+		Commands: []*cli.Command{
+			{
+				Name:        "eval",
+				Usage:       "measure a checkpoint without training",
+				UsageText:   "train eval -config NAME -checkpoint FILE [flags]",
+				Description: evalExamples,
+				Flags: []cli.Flag{configFlag(), checkpointFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(),
+					outFlag("none"), quietFlag()},
+				Action: eval,
+			},
+			{
+				Name:        "predict",
+				Usage:       "classify images (PNG, JPEG or GIF)",
+				UsageText:   "train predict -checkpoint FILE IMAGE...",
+				Description: predictExamples,
+				Flags:       []cli.Flag{checkpointFlag(), threadsFlag(), deviceFlag()},
+				Action:      predict,
+			},
+		},
+		Writer:                          stdout,
+		ErrWriter:                       stderr,
+		HideHelpCommand:                 true,
+		EnableShellCompletion:           true,
+		ConfigureShellCompletionCommand: func(c *cli.Command) { c.Usage = "print a completion script for bash, zsh, fish or pwsh" },
+		ExitErrHandler:                  func(context.Context, *cli.Command, error) {}, // run prints it
+	}
+	for _, c := range append(root.Commands, root) {
+		c.CustomHelpTemplate, c.CustomRootCommandHelpTemplate = helpTemplate, helpTemplate
+		c.OnUsageError = usageError
+		c.DisableSliceFlagSeparator = true // a comma in -set is part of the value
+		if c != root {
+			c.Before = noFlagsBefore
+		}
+	}
+	return root
+}
+
+func configFlag() cli.Flag {
+	return &cli.StringFlag{Name: "config", Local: true, Usage: "the config `NAME`: a file, one in configs/, or one in the program (" + strings.Join(configs.Embedded(), ", ") + ")"}
+}
+func checkpointFlag() cli.Flag {
+	return &cli.StringFlag{Name: "checkpoint", Local: true, Usage: "the network: a `FILE` such as best.safetensors"}
+}
+func setFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "set", Local: true, Usage: "`KEY=VALUE` sets any key of the config, such as train.epochs=3 (repeatable)"}
+}
+func seedFlag() cli.Flag {
+	return &cli.Uint64Flag{Name: "seed", Local: true, Usage: "short for -set seed=`N`"}
+}
+func threadsFlag() cli.Flag {
+	return &cli.IntFlag{Name: "threads", Local: true, Usage: "use `N` threads; results do not depend on it (default: one for each core)"}
+}
+func deviceFlag() cli.Flag {
+	return &cli.StringFlag{Name: "device", Local: true, Value: "auto", Usage: "`DEVICE` to compute on: auto, cpu or cuda (default: auto)"}
+}
+func outFlag(fallback string) cli.Flag {
+	return &cli.StringFlag{Name: "out", Local: true, Usage: "the folder `DIR` for the files that are written (default: " + strings.ReplaceAll(fallback, "`", "") + ")"}
+}
+func quietFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "quiet", Local: true, Usage: "print the tables, but no progress"}
+}
+
+func train(ctx context.Context, c *cli.Command) error {
+	if c.Args().Present() {
+		return unknownCommand(c.Args().First())
+	}
+	opt, err := options(c)
+	if err != nil {
+		return err
+	}
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("plan") {
+		return job.Plan(cfg, opt)
+	}
+	return job.Train(ctx, cfg, opt)
+}
+
+func eval(ctx context.Context, c *cli.Command) error {
+	if c.Args().Present() {
+		return usagef("unexpected argument %q: write -config NAME and -checkpoint FILE", c.Args().First())
+	}
+	opt, err := options(c)
+	if err != nil {
+		return err
+	}
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	checkpoint, err := required(c, "checkpoint", "best.safetensors")
+	if err != nil {
+		return err
+	}
+	return job.Eval(ctx, cfg, checkpoint, opt)
+}
+
+// loadConfig reads -config with what -set and -seed lay over it.
+func loadConfig(c *cli.Command) (*job.Config, error) {
+	name, err := required(c, "config", "madry.toml")
+	if err != nil {
+		return nil, err
+	}
+	set := c.StringSlice("set")
+	if c.IsSet("seed") {
+		set = append(slices.Clone(set), fmt.Sprintf("seed=%d", c.Uint64("seed")))
+	}
+	return job.Load(name, set)
+}
+
+func required(c *cli.Command, flag, example string) (string, error) {
+	if v := c.String(flag); v != "" {
+		return v, nil
+	}
+	return "", usagef("which %s? For example: -%s %s (%s -h shows more)", flag, flag, example, c.FullName())
+}
+
+// maxThreads is far beyond any machine that this is for.
+const maxThreads = 1024
+
+// options reads the flags that say where and how to compute.
+func options(c *cli.Command) (job.Options, error) {
+	opt := job.Options{Out: c.String("out"), Resume: c.Bool("resume"), Quiet: c.Bool("quiet"), Threads: c.Int("threads"),
+		Device: c.String("device"), Stdout: c.Root().Writer, Stderr: c.Root().ErrWriter}
+	if opt.Threads < 0 || opt.Threads > maxThreads {
+		return opt, usagef("-threads %d: use 1 to %d, or 0 for one for each core", opt.Threads, maxThreads)
+	}
+	switch opt.Device {
+	case "auto", "cpu":
+	case "cuda":
+		return opt, usagef("-device cuda: CUDA is not part of this program yet; use -device cpu")
+	default:
+		return opt, &job.UsageError{Err: fmt.Errorf("-device: %w", registry.Unknown("device", opt.Device, []string{"auto", "cpu", "cuda"}))}
+	}
+	if err := kernel.Init(); err != nil {
+		return opt, &job.UsageError{Err: err}
+	}
+	return opt, nil
+}

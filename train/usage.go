@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"rampart/configs"
+	"rampart/nn/registry"
+	"rampart/train/job"
+)
+
+const rootUsage = `train -config NAME [flags]                        train, measure and save a network
+  train eval -config NAME -checkpoint FILE [flags]  measure only
+  train predict -checkpoint FILE IMAGE...           classify images
+  train completion SHELL                            print a completion script for bash, zsh, fish or pwsh`
+
+const rootExamples = `Examples:
+  train -config quick.toml                      the whole pipeline in about a minute
+  train -config madry.toml                      the main job: a hardened network for MNIST
+  train -config madry.toml -plan                what that would do, and how long it would take
+  train -config madry.toml -out runs/a -resume  go on with a run that was stopped
+  train -config my.toml -set defense.attack.eps=0.2 -set train.epochs=3 -seed 7
+
+Exit codes: 0 done, 1 failed, 2 bad usage or config, 130 interrupted.`
+
+const evalExamples = `Examples:
+  train eval -config madry.toml -checkpoint checkpoints/madry/best.safetensors
+  train eval -config madry.toml -checkpoint best.safetensors -set eval.n=0  all test images`
+
+const predictExamples = `Examples:
+  train predict -checkpoint checkpoints/madry/best.safetensors digit.png
+  train predict -checkpoint checkpoints/madry/best.safetensors scans/*.png
+
+Images are converted to what the network takes: grey or colour, resized, transparency on black.`
+
+const helpTemplate = `{{.FullName}}: {{.Usage}}
+
+Usage:
+  {{.UsageText}}
+
+Flags:{{range .VisibleFlags}}
+  {{.}}{{end}}
+
+{{.Description}}
+`
+
+func init() {
+	cli.FlagStringer = flagLine
+	cli.HelpFlag = &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Local: true, Usage: "show this"}
+}
+
+// flagLine is a flag's line in the help: its name, the name of its value (in backquotes in its
+// usage, as in package flag), and its usage.
+func flagLine(f cli.Flag) string {
+	usage := f.(cli.DocGenerationFlag).GetUsage()
+	line := "-" + strings.Join(f.Names(), ", -")
+	if parts := strings.SplitN(usage, "`", 3); len(parts) == 3 {
+		line += " " + parts[1]
+		usage = strings.Join(parts, "")
+	}
+	return line + "\t" + usage
+}
+
+func usagef(format string, args ...any) error {
+	return &job.UsageError{Err: fmt.Errorf(format, args...)}
+}
+
+// usageError says in our words what the flag parser found.
+func usageError(_ context.Context, c *cli.Command, err error, _ bool) error {
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		return unknownFlag(c, name)
+	}
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: "); ok {
+		return usagef("-%s needs a value (%s -h shows more)", strings.TrimLeft(name, "-"), c.FullName())
+	}
+	if wrong, _, ok := strings.Cut(text, ": strconv."); ok {
+		return usagef("%s: expected a whole number in its range", wrong)
+	}
+	if wrong, ok := strings.CutSuffix(text, ": parse error"); ok { // of a switch
+		return usagef("%s: expected true or false", wrong)
+	}
+	return &job.UsageError{Err: err}
+}
+
+func unknownFlag(c *cli.Command, name string) error {
+	if near, ok := registry.Nearest(name, flagNames(c)); ok {
+		return usagef("unknown flag -%s: did you mean -%s?", name, near)
+	}
+	for _, other := range append([]*cli.Command{c.Root()}, c.Root().Commands...) {
+		if other != c && slices.Contains(flagNames(other), name) {
+			return usagef("unknown flag -%s of %q: it belongs to %q, after the command's name", name, c.FullName(), other.FullName())
+		}
+	}
+	return usagef("unknown flag -%s: %s -h shows the flags", name, c.FullName())
+}
+
+func flagNames(c *cli.Command) (names []string) {
+	for _, f := range c.Flags {
+		names = append(names, f.Names()...)
+	}
+	return names
+}
+
+func unknownCommand(name string) error {
+	for _, known := range configs.Embedded() {
+		if name == known || name == known+".toml" {
+			return usagef("unknown command %q: did you mean -config %s?", name, name)
+		}
+	}
+	if strings.HasSuffix(name, ".toml") {
+		return usagef("unknown command %q: a config is given by -config %s", name, name)
+	}
+	return &job.UsageError{Err: registry.Unknown("command", name, []string{"completion", "eval", "predict"})}
+}
+
+// noFlagsBefore refuses flags between "train" and the name of a command, which would be ignored.
+func noFlagsBefore(ctx context.Context, c *cli.Command) (context.Context, error) {
+	for _, name := range flagNames(c.Root()) {
+		if c.Root().IsSet(name) && !c.IsSet(name) {
+			return ctx, usagef("-%s stands before the command: write %q, then its flags", name, c.FullName())
+		}
+	}
+	return ctx, nil
+}
