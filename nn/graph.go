@@ -44,7 +44,6 @@ type builder struct {
 	prefix   string
 	counts   map[string]int
 	dropouts int
-	err      error
 }
 
 // newGraph builds the expression for evaluation or, where layers differ in it, for training.

@@ -50,7 +50,6 @@ type frame struct {
 	bases   [][]float32
 	strides []int
 	row0    int // of the tile, in the batch
-	x       []float32
 	labels  []int32
 	soft    []float32
 	scratch []float32

@@ -63,7 +63,7 @@ func variants(t *testing.T, r rule) map[string]rule {
 func TestHash(t *testing.T) {
 	seen := map[uint32]string{}
 	for _, r := range rules() {
-		if hashOf(r) != hashOf(r) {
+		if first := hashOf(r); hashOf(r) != first {
 			t.Errorf("the hash of %T is not a function of it", r)
 		}
 		all := variants(t, r)
