@@ -62,6 +62,54 @@ func dots1AVX2(a *float32, w *float32, y *float32, tiles int, rest int, width in
 //go:noescape
 func dots3AVX2(a *float32, w *float32, y *float32, tiles int, rest int, width int, aStep int, aWrap int, yStep int, yWrap int, outer int, inner int, aSkip int, channels int)
 
+// sparse2x1AVX2 computes 1 panels for windows of 2 columns; see the type sparse. Distances are in
+// bytes; partial has room for width+taps positions of all panels, and zeros are as many as the panels
+// have columns; mask is nil where the last panel has all 16; floor is 0 for ReLU, else -Inf.
+//
+//go:noescape
+func sparse2x1AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+
+// sparse2x2AVX2 computes 2 panels for windows of 2 columns; see the type sparse. Distances are in
+// bytes; partial has room for width+taps positions of all panels, and zeros are as many as the panels
+// have columns; mask is nil where the last panel has all 16; floor is 0 for ReLU, else -Inf.
+//
+//go:noescape
+func sparse2x2AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+
+// sparse3x1AVX2 computes 1 panels for windows of 3 columns; see the type sparse. Distances are in
+// bytes; partial has room for width+taps positions of all panels, and zeros are as many as the panels
+// have columns; mask is nil where the last panel has all 16; floor is 0 for ReLU, else -Inf.
+//
+//go:noescape
+func sparse3x1AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+
+// sparse3x2AVX2 computes 2 panels for windows of 3 columns; see the type sparse. Distances are in
+// bytes; partial has room for width+taps positions of all panels, and zeros are as many as the panels
+// have columns; mask is nil where the last panel has all 16; floor is 0 for ReLU, else -Inf.
+//
+//go:noescape
+func sparse3x2AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+
+// sparse4x1AVX2 computes 1 panels for windows of 4 columns; see the type sparse. Distances are in
+// bytes; partial has room for width+taps positions of all panels, and zeros are as many as the panels
+// have columns; mask is nil where the last panel has all 16; floor is 0 for ReLU, else -Inf.
+//
+//go:noescape
+func sparse4x1AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+
+// sparse5x1AVX2 computes 1 panels for windows of 5 columns; see the type sparse. Distances are in
+// bytes; partial has room for width+taps positions of all panels, and zeros are as many as the panels
+// have columns; mask is nil where the last panel has all 16; floor is 0 for ReLU, else -Inf.
+//
+//go:noescape
+func sparse5x1AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+
+// nonZerosAVX2 is portableNonZeros; channels counts vectors, and order[m] lists the set bits of m first.
+// It writes whole vectors, up to 7 values beyond the end.
+//
+//go:noescape
+func nonZerosAVX2(values *float32, offsets *int32, starts *int32, x *float32, order *uint8, at int, positions int, channels int) (end int)
+
 // reluAVX2 is portableReLU on n vectors.
 //
 //go:noescape

@@ -1541,6 +1541,1684 @@ two:
 	VZEROUPPER
 	RET
 
+// func sparse2x1AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+// Requires: AVX, CMOV, FMA3
+TEXT ·sparse2x1AVX2(SB), NOSPLIT, $56-156
+	MOVQ values+0(FP), AX
+	MOVQ offsets+8(FP), CX
+	MOVQ bTap+96(FP), DX
+
+row:
+	MOVQ starts+16(FP), BX
+	MOVQ BX, 32(SP)
+	MOVQ outer+136(FP), BX
+	MOVQ BX, 24(SP)
+	MOVQ b+24(FP), BX
+
+outer:
+	MOVQ    zeros+56(FP), SI
+	MOVQ    zeros+56(FP), DI
+	MOVQ    partial+48(FP), R8
+	MOVQ    24(SP), R9
+	XORQ    R10, R10
+	CMPQ    R9, outer+136(FP)
+	CMOVQNE R8, SI
+	MOVQ    $0x00000040, R11
+	CMOVQNE R11, R10
+	MOVQ    R10, (SP)
+	MOVQ    R11, 16(SP)
+	XORQ    R10, R10
+	MOVQ    R10, 8(SP)
+	MOVQ    R10, 48(SP)
+	MOVL    $0xff800000, R10
+	MOVQ    R10, 40(SP)
+	CMPQ    R9, $0x01
+	JNE     ready
+	MOVQ    y+32(FP), R8
+	MOVQ    bias+40(FP), DI
+	MOVQ    yStep+120(FP), R11
+	MOVQ    R11, 16(SP)
+	XORQ    R10, R10
+	CMPQ    accumulate+144(FP), $0x00
+	CMOVQNE R8, DI
+	CMOVQNE R11, R10
+	MOVQ    R10, 8(SP)
+	MOVQ    mask+64(FP), R11
+	MOVQ    R11, 48(SP)
+	MOVL    floor+152(FP), R11
+	MOVQ    R11, 40(SP)
+
+ready:
+	VBROADCASTSS 40(SP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         32(SP), R9
+	MOVL         (R9), R10
+	MOVQ         $-1, R11
+
+columns:
+	VMOVUPS (SI), Y1
+	VMOVUPS 32(SI), Y2
+	ADDQ    (SP), SI
+	ADDQ    $0x04, R9
+	MOVL    (R9), R12
+	CMPQ    R10, R12
+	JE      multiplied0
+
+multiply0:
+	VBROADCASTSS (AX)(R10*1), Y5
+	MOVL         (CX)(R10*1), R13
+	ADDQ         BX, R13
+	VFMADD231PS  (R13), Y5, Y1
+	VFMADD231PS  32(R13), Y5, Y2
+	VFMADD231PS  (R13)(DX*1), Y5, Y3
+	VFMADD231PS  32(R13)(DX*1), Y5, Y4
+	ADDQ         $0x04, R10
+	CMPQ         R10, R12
+	JNE          multiply0
+
+multiplied0:
+	TESTQ   R11, R11
+	JL      next0
+	CMPQ    48(SP), $0x00
+	JNE     masked0
+	VADDPS  (DI), Y3, Y3
+	VMAXPS  Y3, Y0, Y3
+	VMOVUPS Y3, (R8)
+	VADDPS  32(DI), Y4, Y4
+	VMAXPS  Y4, Y0, Y4
+	VMOVUPS Y4, 32(R8)
+	JMP     stored0
+
+masked0:
+	MOVQ       48(SP), R12
+	VMOVUPS    (R12), Y5
+	VMASKMOVPS (DI), Y5, Y6
+	VADDPS     Y6, Y3, Y3
+	VMAXPS     Y3, Y0, Y3
+	VMASKMOVPS Y3, Y5, (R8)
+	VMOVUPS    32(R12), Y3
+	VMASKMOVPS 32(DI), Y3, Y5
+	VADDPS     Y5, Y4, Y4
+	VMAXPS     Y4, Y0, Y4
+	VMASKMOVPS Y4, Y3, 32(R8)
+
+stored0:
+	ADDQ 8(SP), DI
+	ADDQ 16(SP), R8
+
+next0:
+	INCQ    R11
+	CMPQ    R11, width+80(FP)
+	JE      lineDone
+	VMOVUPS (SI), Y3
+	VMOVUPS 32(SI), Y4
+	ADDQ    (SP), SI
+	ADDQ    $0x04, R9
+	MOVL    (R9), R12
+	CMPQ    R10, R12
+	JE      multiplied1
+
+multiply1:
+	VBROADCASTSS (AX)(R10*1), Y5
+	MOVL         (CX)(R10*1), R13
+	ADDQ         BX, R13
+	VFMADD231PS  (R13), Y5, Y3
+	VFMADD231PS  32(R13), Y5, Y4
+	VFMADD231PS  (R13)(DX*1), Y5, Y1
+	VFMADD231PS  32(R13)(DX*1), Y5, Y2
+	ADDQ         $0x04, R10
+	CMPQ         R10, R12
+	JNE          multiply1
+
+multiplied1:
+	TESTQ   R11, R11
+	JL      next1
+	CMPQ    48(SP), $0x00
+	JNE     masked1
+	VADDPS  (DI), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (R8)
+	VADDPS  32(DI), Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMOVUPS Y2, 32(R8)
+	JMP     stored1
+
+masked1:
+	MOVQ       48(SP), R12
+	VMOVUPS    (R12), Y5
+	VMASKMOVPS (DI), Y5, Y6
+	VADDPS     Y6, Y1, Y1
+	VMAXPS     Y1, Y0, Y1
+	VMASKMOVPS Y1, Y5, (R8)
+	VMOVUPS    32(R12), Y1
+	VMASKMOVPS 32(DI), Y1, Y5
+	VADDPS     Y5, Y2, Y2
+	VMAXPS     Y2, Y0, Y2
+	VMASKMOVPS Y2, Y1, 32(R8)
+
+stored1:
+	ADDQ 8(SP), DI
+	ADDQ 16(SP), R8
+
+next1:
+	INCQ R11
+	CMPQ R11, width+80(FP)
+	JE   lineDone
+	JMP  columns
+
+lineDone:
+	MOVQ startLine+88(FP), SI
+	ADDQ SI, 32(SP)
+	ADDQ bOuter+104(FP), BX
+	DECQ 24(SP)
+	JNZ  outer
+	ADDQ SI, starts+16(FP)
+	MOVQ yLine+128(FP), BX
+	ADDQ BX, y+32(FP)
+	DECQ lines+72(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparse2x2AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+// Requires: AVX, CMOV, FMA3
+TEXT ·sparse2x2AVX2(SB), NOSPLIT, $56-156
+	MOVQ values+0(FP), AX
+	MOVQ offsets+8(FP), CX
+	MOVQ bTap+96(FP), DX
+
+row:
+	MOVQ starts+16(FP), BX
+	MOVQ BX, 32(SP)
+	MOVQ outer+136(FP), BX
+	MOVQ BX, 24(SP)
+	MOVQ b+24(FP), BX
+
+outer:
+	MOVQ    zeros+56(FP), SI
+	MOVQ    zeros+56(FP), DI
+	MOVQ    partial+48(FP), R8
+	MOVQ    24(SP), R9
+	XORQ    R10, R10
+	CMPQ    R9, outer+136(FP)
+	CMOVQNE R8, SI
+	MOVQ    $0x00000080, R11
+	CMOVQNE R11, R10
+	MOVQ    R10, (SP)
+	MOVQ    R11, 16(SP)
+	XORQ    R10, R10
+	MOVQ    R10, 8(SP)
+	MOVQ    R10, 48(SP)
+	MOVL    $0xff800000, R10
+	MOVQ    R10, 40(SP)
+	CMPQ    R9, $0x01
+	JNE     ready
+	MOVQ    y+32(FP), R8
+	MOVQ    bias+40(FP), DI
+	MOVQ    yStep+120(FP), R11
+	MOVQ    R11, 16(SP)
+	XORQ    R10, R10
+	CMPQ    accumulate+144(FP), $0x00
+	CMOVQNE R8, DI
+	CMOVQNE R11, R10
+	MOVQ    R10, 8(SP)
+	MOVQ    mask+64(FP), R11
+	MOVQ    R11, 48(SP)
+	MOVL    floor+152(FP), R11
+	MOVQ    R11, 40(SP)
+
+ready:
+	VBROADCASTSS 40(SP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	MOVQ         32(SP), R9
+	MOVL         (R9), R10
+	MOVQ         $-1, R11
+
+columns:
+	VMOVUPS (SI), Y1
+	VMOVUPS 32(SI), Y2
+	VMOVUPS 64(SI), Y3
+	VMOVUPS 96(SI), Y4
+	ADDQ    (SP), SI
+	ADDQ    $0x04, R9
+	MOVL    (R9), R12
+	CMPQ    R10, R12
+	JE      multiplied0
+
+multiply0:
+	VBROADCASTSS (AX)(R10*1), Y9
+	MOVL         (CX)(R10*1), R13
+	ADDQ         BX, R13
+	VFMADD231PS  (R13), Y9, Y1
+	VFMADD231PS  32(R13), Y9, Y2
+	VFMADD231PS  (R13)(DX*1), Y9, Y5
+	VFMADD231PS  32(R13)(DX*1), Y9, Y6
+	ADDQ         bPanel+112(FP), R13
+	VFMADD231PS  (R13), Y9, Y3
+	VFMADD231PS  32(R13), Y9, Y4
+	VFMADD231PS  (R13)(DX*1), Y9, Y7
+	VFMADD231PS  32(R13)(DX*1), Y9, Y8
+	ADDQ         $0x04, R10
+	CMPQ         R10, R12
+	JNE          multiply0
+
+multiplied0:
+	TESTQ   R11, R11
+	JL      next0
+	VADDPS  (DI), Y5, Y5
+	VMAXPS  Y5, Y0, Y5
+	VMOVUPS Y5, (R8)
+	VADDPS  32(DI), Y6, Y6
+	VMAXPS  Y6, Y0, Y6
+	VMOVUPS Y6, 32(R8)
+	CMPQ    48(SP), $0x00
+	JNE     masked0
+	VADDPS  64(DI), Y7, Y7
+	VMAXPS  Y7, Y0, Y7
+	VMOVUPS Y7, 64(R8)
+	VADDPS  96(DI), Y8, Y8
+	VMAXPS  Y8, Y0, Y8
+	VMOVUPS Y8, 96(R8)
+	JMP     stored0
+
+masked0:
+	MOVQ       48(SP), R12
+	VMOVUPS    (R12), Y5
+	VMASKMOVPS 64(DI), Y5, Y6
+	VADDPS     Y6, Y7, Y7
+	VMAXPS     Y7, Y0, Y7
+	VMASKMOVPS Y7, Y5, 64(R8)
+	VMOVUPS    32(R12), Y5
+	VMASKMOVPS 96(DI), Y5, Y6
+	VADDPS     Y6, Y8, Y8
+	VMAXPS     Y8, Y0, Y8
+	VMASKMOVPS Y8, Y5, 96(R8)
+
+stored0:
+	ADDQ 8(SP), DI
+	ADDQ 16(SP), R8
+
+next0:
+	INCQ    R11
+	CMPQ    R11, width+80(FP)
+	JE      lineDone
+	VMOVUPS (SI), Y5
+	VMOVUPS 32(SI), Y6
+	VMOVUPS 64(SI), Y7
+	VMOVUPS 96(SI), Y8
+	ADDQ    (SP), SI
+	ADDQ    $0x04, R9
+	MOVL    (R9), R12
+	CMPQ    R10, R12
+	JE      multiplied1
+
+multiply1:
+	VBROADCASTSS (AX)(R10*1), Y9
+	MOVL         (CX)(R10*1), R13
+	ADDQ         BX, R13
+	VFMADD231PS  (R13), Y9, Y5
+	VFMADD231PS  32(R13), Y9, Y6
+	VFMADD231PS  (R13)(DX*1), Y9, Y1
+	VFMADD231PS  32(R13)(DX*1), Y9, Y2
+	ADDQ         bPanel+112(FP), R13
+	VFMADD231PS  (R13), Y9, Y7
+	VFMADD231PS  32(R13), Y9, Y8
+	VFMADD231PS  (R13)(DX*1), Y9, Y3
+	VFMADD231PS  32(R13)(DX*1), Y9, Y4
+	ADDQ         $0x04, R10
+	CMPQ         R10, R12
+	JNE          multiply1
+
+multiplied1:
+	TESTQ   R11, R11
+	JL      next1
+	VADDPS  (DI), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (R8)
+	VADDPS  32(DI), Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMOVUPS Y2, 32(R8)
+	CMPQ    48(SP), $0x00
+	JNE     masked1
+	VADDPS  64(DI), Y3, Y3
+	VMAXPS  Y3, Y0, Y3
+	VMOVUPS Y3, 64(R8)
+	VADDPS  96(DI), Y4, Y4
+	VMAXPS  Y4, Y0, Y4
+	VMOVUPS Y4, 96(R8)
+	JMP     stored1
+
+masked1:
+	MOVQ       48(SP), R12
+	VMOVUPS    (R12), Y1
+	VMASKMOVPS 64(DI), Y1, Y2
+	VADDPS     Y2, Y3, Y3
+	VMAXPS     Y3, Y0, Y3
+	VMASKMOVPS Y3, Y1, 64(R8)
+	VMOVUPS    32(R12), Y1
+	VMASKMOVPS 96(DI), Y1, Y2
+	VADDPS     Y2, Y4, Y4
+	VMAXPS     Y4, Y0, Y4
+	VMASKMOVPS Y4, Y1, 96(R8)
+
+stored1:
+	ADDQ 8(SP), DI
+	ADDQ 16(SP), R8
+
+next1:
+	INCQ R11
+	CMPQ R11, width+80(FP)
+	JE   lineDone
+	JMP  columns
+
+lineDone:
+	MOVQ startLine+88(FP), SI
+	ADDQ SI, 32(SP)
+	ADDQ bOuter+104(FP), BX
+	DECQ 24(SP)
+	JNZ  outer
+	ADDQ SI, starts+16(FP)
+	MOVQ yLine+128(FP), BX
+	ADDQ BX, y+32(FP)
+	DECQ lines+72(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparse3x1AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+// Requires: AVX, CMOV, FMA3
+TEXT ·sparse3x1AVX2(SB), NOSPLIT, $56-156
+	MOVQ values+0(FP), AX
+	MOVQ offsets+8(FP), CX
+	MOVQ bTap+96(FP), DX
+
+row:
+	MOVQ starts+16(FP), BX
+	MOVQ BX, 32(SP)
+	MOVQ outer+136(FP), BX
+	MOVQ BX, 24(SP)
+	MOVQ b+24(FP), BX
+
+outer:
+	MOVQ    zeros+56(FP), SI
+	MOVQ    zeros+56(FP), DI
+	MOVQ    partial+48(FP), R8
+	MOVQ    24(SP), R9
+	XORQ    R10, R10
+	CMPQ    R9, outer+136(FP)
+	CMOVQNE R8, SI
+	MOVQ    $0x00000040, R11
+	CMOVQNE R11, R10
+	MOVQ    R10, (SP)
+	MOVQ    R11, 16(SP)
+	XORQ    R10, R10
+	MOVQ    R10, 8(SP)
+	MOVQ    R10, 48(SP)
+	MOVL    $0xff800000, R10
+	MOVQ    R10, 40(SP)
+	CMPQ    R9, $0x01
+	JNE     ready
+	MOVQ    y+32(FP), R8
+	MOVQ    bias+40(FP), DI
+	MOVQ    yStep+120(FP), R11
+	MOVQ    R11, 16(SP)
+	XORQ    R10, R10
+	CMPQ    accumulate+144(FP), $0x00
+	CMOVQNE R8, DI
+	CMOVQNE R11, R10
+	MOVQ    R10, 8(SP)
+	MOVQ    mask+64(FP), R11
+	MOVQ    R11, 48(SP)
+	MOVL    floor+152(FP), R11
+	MOVQ    R11, 40(SP)
+
+ready:
+	VBROADCASTSS 40(SP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	MOVQ         32(SP), R9
+	MOVL         (R9), R10
+	MOVQ         $-2, R11
+
+columns:
+	VMOVUPS (SI), Y1
+	VMOVUPS 32(SI), Y2
+	ADDQ    (SP), SI
+	ADDQ    $0x04, R9
+	MOVL    (R9), R12
+	CMPQ    R10, R12
+	JE      multiplied0
+
+multiply0:
+	VBROADCASTSS (AX)(R10*1), Y7
+	MOVL         (CX)(R10*1), R13
+	ADDQ         BX, R13
+	VFMADD231PS  (R13), Y7, Y1
+	VFMADD231PS  32(R13), Y7, Y2
+	VFMADD231PS  (R13)(DX*1), Y7, Y5
+	VFMADD231PS  32(R13)(DX*1), Y7, Y6
+	VFMADD231PS  (R13)(DX*2), Y7, Y3
+	VFMADD231PS  32(R13)(DX*2), Y7, Y4
+	ADDQ         $0x04, R10
+	CMPQ         R10, R12
+	JNE          multiply0
+
+multiplied0:
+	TESTQ   R11, R11
+	JL      next0
+	CMPQ    48(SP), $0x00
+	JNE     masked0
+	VADDPS  (DI), Y3, Y3
+	VMAXPS  Y3, Y0, Y3
+	VMOVUPS Y3, (R8)
+	VADDPS  32(DI), Y4, Y4
+	VMAXPS  Y4, Y0, Y4
+	VMOVUPS Y4, 32(R8)
+	JMP     stored0
+
+masked0:
+	MOVQ       48(SP), R12
+	VMOVUPS    (R12), Y7
+	VMASKMOVPS (DI), Y7, Y8
+	VADDPS     Y8, Y3, Y3
+	VMAXPS     Y3, Y0, Y3
+	VMASKMOVPS Y3, Y7, (R8)
+	VMOVUPS    32(R12), Y3
+	VMASKMOVPS 32(DI), Y3, Y7
+	VADDPS     Y7, Y4, Y4
+	VMAXPS     Y4, Y0, Y4
+	VMASKMOVPS Y4, Y3, 32(R8)
+
+stored0:
+	ADDQ 8(SP), DI
+	ADDQ 16(SP), R8
+
+next0:
+	INCQ    R11
+	CMPQ    R11, width+80(FP)
+	JE      lineDone
+	VMOVUPS (SI), Y3
+	VMOVUPS 32(SI), Y4
+	ADDQ    (SP), SI
+	ADDQ    $0x04, R9
+	MOVL    (R9), R12
+	CMPQ    R10, R12
+	JE      multiplied1
+
+multiply1:
+	VBROADCASTSS (AX)(R10*1), Y7
+	MOVL         (CX)(R10*1), R13
+	ADDQ         BX, R13
+	VFMADD231PS  (R13), Y7, Y3
+	VFMADD231PS  32(R13), Y7, Y4
+	VFMADD231PS  (R13)(DX*1), Y7, Y1
+	VFMADD231PS  32(R13)(DX*1), Y7, Y2
+	VFMADD231PS  (R13)(DX*2), Y7, Y5
+	VFMADD231PS  32(R13)(DX*2), Y7, Y6
+	ADDQ         $0x04, R10
+	CMPQ         R10, R12
+	JNE          multiply1
+
+multiplied1:
+	TESTQ   R11, R11
+	JL      next1
+	CMPQ    48(SP), $0x00
+	JNE     masked1
+	VADDPS  (DI), Y5, Y5
+	VMAXPS  Y5, Y0, Y5
+	VMOVUPS Y5, (R8)
+	VADDPS  32(DI), Y6, Y6
+	VMAXPS  Y6, Y0, Y6
+	VMOVUPS Y6, 32(R8)
+	JMP     stored1
+
+masked1:
+	MOVQ       48(SP), R12
+	VMOVUPS    (R12), Y7
+	VMASKMOVPS (DI), Y7, Y8
+	VADDPS     Y8, Y5, Y5
+	VMAXPS     Y5, Y0, Y5
+	VMASKMOVPS Y5, Y7, (R8)
+	VMOVUPS    32(R12), Y5
+	VMASKMOVPS 32(DI), Y5, Y7
+	VADDPS     Y7, Y6, Y6
+	VMAXPS     Y6, Y0, Y6
+	VMASKMOVPS Y6, Y5, 32(R8)
+
+stored1:
+	ADDQ 8(SP), DI
+	ADDQ 16(SP), R8
+
+next1:
+	INCQ    R11
+	CMPQ    R11, width+80(FP)
+	JE      lineDone
+	VMOVUPS (SI), Y5
+	VMOVUPS 32(SI), Y6
+	ADDQ    (SP), SI
+	ADDQ    $0x04, R9
+	MOVL    (R9), R12
+	CMPQ    R10, R12
+	JE      multiplied2
+
+multiply2:
+	VBROADCASTSS (AX)(R10*1), Y7
+	MOVL         (CX)(R10*1), R13
+	ADDQ         BX, R13
+	VFMADD231PS  (R13), Y7, Y5
+	VFMADD231PS  32(R13), Y7, Y6
+	VFMADD231PS  (R13)(DX*1), Y7, Y3
+	VFMADD231PS  32(R13)(DX*1), Y7, Y4
+	VFMADD231PS  (R13)(DX*2), Y7, Y1
+	VFMADD231PS  32(R13)(DX*2), Y7, Y2
+	ADDQ         $0x04, R10
+	CMPQ         R10, R12
+	JNE          multiply2
+
+multiplied2:
+	TESTQ   R11, R11
+	JL      next2
+	CMPQ    48(SP), $0x00
+	JNE     masked2
+	VADDPS  (DI), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (R8)
+	VADDPS  32(DI), Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMOVUPS Y2, 32(R8)
+	JMP     stored2
+
+masked2:
+	MOVQ       48(SP), R12
+	VMOVUPS    (R12), Y7
+	VMASKMOVPS (DI), Y7, Y8
+	VADDPS     Y8, Y1, Y1
+	VMAXPS     Y1, Y0, Y1
+	VMASKMOVPS Y1, Y7, (R8)
+	VMOVUPS    32(R12), Y1
+	VMASKMOVPS 32(DI), Y1, Y7
+	VADDPS     Y7, Y2, Y2
+	VMAXPS     Y2, Y0, Y2
+	VMASKMOVPS Y2, Y1, 32(R8)
+
+stored2:
+	ADDQ 8(SP), DI
+	ADDQ 16(SP), R8
+
+next2:
+	INCQ R11
+	CMPQ R11, width+80(FP)
+	JE   lineDone
+	JMP  columns
+
+lineDone:
+	MOVQ startLine+88(FP), SI
+	ADDQ SI, 32(SP)
+	ADDQ bOuter+104(FP), BX
+	DECQ 24(SP)
+	JNZ  outer
+	ADDQ SI, starts+16(FP)
+	MOVQ yLine+128(FP), BX
+	ADDQ BX, y+32(FP)
+	DECQ lines+72(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparse3x2AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+// Requires: AVX, CMOV, FMA3
+TEXT ·sparse3x2AVX2(SB), NOSPLIT, $56-156
+	MOVQ values+0(FP), AX
+	MOVQ offsets+8(FP), CX
+	MOVQ bTap+96(FP), DX
+
+row:
+	MOVQ starts+16(FP), BX
+	MOVQ BX, 32(SP)
+	MOVQ outer+136(FP), BX
+	MOVQ BX, 24(SP)
+	MOVQ b+24(FP), BX
+
+outer:
+	MOVQ    zeros+56(FP), SI
+	MOVQ    zeros+56(FP), DI
+	MOVQ    partial+48(FP), R8
+	MOVQ    24(SP), R9
+	XORQ    R10, R10
+	CMPQ    R9, outer+136(FP)
+	CMOVQNE R8, SI
+	MOVQ    $0x00000080, R11
+	CMOVQNE R11, R10
+	MOVQ    R10, (SP)
+	MOVQ    R11, 16(SP)
+	XORQ    R10, R10
+	MOVQ    R10, 8(SP)
+	MOVQ    R10, 48(SP)
+	MOVL    $0xff800000, R10
+	MOVQ    R10, 40(SP)
+	CMPQ    R9, $0x01
+	JNE     ready
+	MOVQ    y+32(FP), R8
+	MOVQ    bias+40(FP), DI
+	MOVQ    yStep+120(FP), R11
+	MOVQ    R11, 16(SP)
+	XORQ    R10, R10
+	CMPQ    accumulate+144(FP), $0x00
+	CMOVQNE R8, DI
+	CMOVQNE R11, R10
+	MOVQ    R10, 8(SP)
+	MOVQ    mask+64(FP), R11
+	MOVQ    R11, 48(SP)
+	MOVL    floor+152(FP), R11
+	MOVQ    R11, 40(SP)
+
+ready:
+	VBROADCASTSS 40(SP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	MOVQ         32(SP), R9
+	MOVL         (R9), R10
+	MOVQ         $-2, R11
+
+columns:
+	VMOVUPS (SI), Y1
+	VMOVUPS 32(SI), Y2
+	VMOVUPS 64(SI), Y3
+	VMOVUPS 96(SI), Y4
+	ADDQ    (SP), SI
+	ADDQ    $0x04, R9
+	MOVL    (R9), R12
+	CMPQ    R10, R12
+	JE      multiplied0
+
+multiply0:
+	VBROADCASTSS (AX)(R10*1), Y13
+	MOVL         (CX)(R10*1), R13
+	ADDQ         BX, R13
+	VFMADD231PS  (R13), Y13, Y1
+	VFMADD231PS  32(R13), Y13, Y2
+	VFMADD231PS  (R13)(DX*1), Y13, Y9
+	VFMADD231PS  32(R13)(DX*1), Y13, Y10
+	VFMADD231PS  (R13)(DX*2), Y13, Y5
+	VFMADD231PS  32(R13)(DX*2), Y13, Y6
+	ADDQ         bPanel+112(FP), R13
+	VFMADD231PS  (R13), Y13, Y3
+	VFMADD231PS  32(R13), Y13, Y4
+	VFMADD231PS  (R13)(DX*1), Y13, Y11
+	VFMADD231PS  32(R13)(DX*1), Y13, Y12
+	VFMADD231PS  (R13)(DX*2), Y13, Y7
+	VFMADD231PS  32(R13)(DX*2), Y13, Y8
+	ADDQ         $0x04, R10
+	CMPQ         R10, R12
+	JNE          multiply0
+
+multiplied0:
+	TESTQ   R11, R11
+	JL      next0
+	VADDPS  (DI), Y5, Y5
+	VMAXPS  Y5, Y0, Y5
+	VMOVUPS Y5, (R8)
+	VADDPS  32(DI), Y6, Y6
+	VMAXPS  Y6, Y0, Y6
+	VMOVUPS Y6, 32(R8)
+	CMPQ    48(SP), $0x00
+	JNE     masked0
+	VADDPS  64(DI), Y7, Y7
+	VMAXPS  Y7, Y0, Y7
+	VMOVUPS Y7, 64(R8)
+	VADDPS  96(DI), Y8, Y8
+	VMAXPS  Y8, Y0, Y8
+	VMOVUPS Y8, 96(R8)
+	JMP     stored0
+
+masked0:
+	MOVQ       48(SP), R12
+	VMOVUPS    (R12), Y5
+	VMASKMOVPS 64(DI), Y5, Y6
+	VADDPS     Y6, Y7, Y7
+	VMAXPS     Y7, Y0, Y7
+	VMASKMOVPS Y7, Y5, 64(R8)
+	VMOVUPS    32(R12), Y5
+	VMASKMOVPS 96(DI), Y5, Y6
+	VADDPS     Y6, Y8, Y8
+	VMAXPS     Y8, Y0, Y8
+	VMASKMOVPS Y8, Y5, 96(R8)
+
+stored0:
+	ADDQ 8(SP), DI
+	ADDQ 16(SP), R8
+
+next0:
+	INCQ    R11
+	CMPQ    R11, width+80(FP)
+	JE      lineDone
+	VMOVUPS (SI), Y5
+	VMOVUPS 32(SI), Y6
+	VMOVUPS 64(SI), Y7
+	VMOVUPS 96(SI), Y8
+	ADDQ    (SP), SI
+	ADDQ    $0x04, R9
+	MOVL    (R9), R12
+	CMPQ    R10, R12
+	JE      multiplied1
+
+multiply1:
+	VBROADCASTSS (AX)(R10*1), Y13
+	MOVL         (CX)(R10*1), R13
+	ADDQ         BX, R13
+	VFMADD231PS  (R13), Y13, Y5
+	VFMADD231PS  32(R13), Y13, Y6
+	VFMADD231PS  (R13)(DX*1), Y13, Y1
+	VFMADD231PS  32(R13)(DX*1), Y13, Y2
+	VFMADD231PS  (R13)(DX*2), Y13, Y9
+	VFMADD231PS  32(R13)(DX*2), Y13, Y10
+	ADDQ         bPanel+112(FP), R13
+	VFMADD231PS  (R13), Y13, Y7
+	VFMADD231PS  32(R13), Y13, Y8
+	VFMADD231PS  (R13)(DX*1), Y13, Y3
+	VFMADD231PS  32(R13)(DX*1), Y13, Y4
+	VFMADD231PS  (R13)(DX*2), Y13, Y11
+	VFMADD231PS  32(R13)(DX*2), Y13, Y12
+	ADDQ         $0x04, R10
+	CMPQ         R10, R12
+	JNE          multiply1
+
+multiplied1:
+	TESTQ   R11, R11
+	JL      next1
+	VADDPS  (DI), Y9, Y9
+	VMAXPS  Y9, Y0, Y9
+	VMOVUPS Y9, (R8)
+	VADDPS  32(DI), Y10, Y10
+	VMAXPS  Y10, Y0, Y10
+	VMOVUPS Y10, 32(R8)
+	CMPQ    48(SP), $0x00
+	JNE     masked1
+	VADDPS  64(DI), Y11, Y11
+	VMAXPS  Y11, Y0, Y11
+	VMOVUPS Y11, 64(R8)
+	VADDPS  96(DI), Y12, Y12
+	VMAXPS  Y12, Y0, Y12
+	VMOVUPS Y12, 96(R8)
+	JMP     stored1
+
+masked1:
+	MOVQ       48(SP), R12
+	VMOVUPS    (R12), Y9
+	VMASKMOVPS 64(DI), Y9, Y10
+	VADDPS     Y10, Y11, Y11
+	VMAXPS     Y11, Y0, Y11
+	VMASKMOVPS Y11, Y9, 64(R8)
+	VMOVUPS    32(R12), Y9
+	VMASKMOVPS 96(DI), Y9, Y10
+	VADDPS     Y10, Y12, Y12
+	VMAXPS     Y12, Y0, Y12
+	VMASKMOVPS Y12, Y9, 96(R8)
+
+stored1:
+	ADDQ 8(SP), DI
+	ADDQ 16(SP), R8
+
+next1:
+	INCQ    R11
+	CMPQ    R11, width+80(FP)
+	JE      lineDone
+	VMOVUPS (SI), Y9
+	VMOVUPS 32(SI), Y10
+	VMOVUPS 64(SI), Y11
+	VMOVUPS 96(SI), Y12
+	ADDQ    (SP), SI
+	ADDQ    $0x04, R9
+	MOVL    (R9), R12
+	CMPQ    R10, R12
+	JE      multiplied2
+
+multiply2:
+	VBROADCASTSS (AX)(R10*1), Y13
+	MOVL         (CX)(R10*1), R13
+	ADDQ         BX, R13
+	VFMADD231PS  (R13), Y13, Y9
+	VFMADD231PS  32(R13), Y13, Y10
+	VFMADD231PS  (R13)(DX*1), Y13, Y5
+	VFMADD231PS  32(R13)(DX*1), Y13, Y6
+	VFMADD231PS  (R13)(DX*2), Y13, Y1
+	VFMADD231PS  32(R13)(DX*2), Y13, Y2
+	ADDQ         bPanel+112(FP), R13
+	VFMADD231PS  (R13), Y13, Y11
+	VFMADD231PS  32(R13), Y13, Y12
+	VFMADD231PS  (R13)(DX*1), Y13, Y7
+	VFMADD231PS  32(R13)(DX*1), Y13, Y8
+	VFMADD231PS  (R13)(DX*2), Y13, Y3
+	VFMADD231PS  32(R13)(DX*2), Y13, Y4
+	ADDQ         $0x04, R10
+	CMPQ         R10, R12
+	JNE          multiply2
+
+multiplied2:
+	TESTQ   R11, R11
+	JL      next2
+	VADDPS  (DI), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (R8)
+	VADDPS  32(DI), Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMOVUPS Y2, 32(R8)
+	CMPQ    48(SP), $0x00
+	JNE     masked2
+	VADDPS  64(DI), Y3, Y3
+	VMAXPS  Y3, Y0, Y3
+	VMOVUPS Y3, 64(R8)
+	VADDPS  96(DI), Y4, Y4
+	VMAXPS  Y4, Y0, Y4
+	VMOVUPS Y4, 96(R8)
+	JMP     stored2
+
+masked2:
+	MOVQ       48(SP), R12
+	VMOVUPS    (R12), Y1
+	VMASKMOVPS 64(DI), Y1, Y2
+	VADDPS     Y2, Y3, Y3
+	VMAXPS     Y3, Y0, Y3
+	VMASKMOVPS Y3, Y1, 64(R8)
+	VMOVUPS    32(R12), Y1
+	VMASKMOVPS 96(DI), Y1, Y2
+	VADDPS     Y2, Y4, Y4
+	VMAXPS     Y4, Y0, Y4
+	VMASKMOVPS Y4, Y1, 96(R8)
+
+stored2:
+	ADDQ 8(SP), DI
+	ADDQ 16(SP), R8
+
+next2:
+	INCQ R11
+	CMPQ R11, width+80(FP)
+	JE   lineDone
+	JMP  columns
+
+lineDone:
+	MOVQ startLine+88(FP), SI
+	ADDQ SI, 32(SP)
+	ADDQ bOuter+104(FP), BX
+	DECQ 24(SP)
+	JNZ  outer
+	ADDQ SI, starts+16(FP)
+	MOVQ yLine+128(FP), BX
+	ADDQ BX, y+32(FP)
+	DECQ lines+72(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparse4x1AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+// Requires: AVX, CMOV, FMA3
+TEXT ·sparse4x1AVX2(SB), NOSPLIT, $56-156
+	MOVQ values+0(FP), AX
+	MOVQ offsets+8(FP), CX
+	MOVQ bTap+96(FP), DX
+	LEAQ (DX)(DX*2), BX
+
+row:
+	MOVQ starts+16(FP), SI
+	MOVQ SI, 32(SP)
+	MOVQ outer+136(FP), SI
+	MOVQ SI, 24(SP)
+	MOVQ b+24(FP), SI
+
+outer:
+	MOVQ    zeros+56(FP), DI
+	MOVQ    zeros+56(FP), R8
+	MOVQ    partial+48(FP), R9
+	MOVQ    24(SP), R10
+	XORQ    R11, R11
+	CMPQ    R10, outer+136(FP)
+	CMOVQNE R9, DI
+	MOVQ    $0x00000040, R12
+	CMOVQNE R12, R11
+	MOVQ    R11, (SP)
+	MOVQ    R12, 16(SP)
+	XORQ    R11, R11
+	MOVQ    R11, 8(SP)
+	MOVQ    R11, 48(SP)
+	MOVL    $0xff800000, R11
+	MOVQ    R11, 40(SP)
+	CMPQ    R10, $0x01
+	JNE     ready
+	MOVQ    y+32(FP), R9
+	MOVQ    bias+40(FP), R8
+	MOVQ    yStep+120(FP), R12
+	MOVQ    R12, 16(SP)
+	XORQ    R11, R11
+	CMPQ    accumulate+144(FP), $0x00
+	CMOVQNE R9, R8
+	CMOVQNE R12, R11
+	MOVQ    R11, 8(SP)
+	MOVQ    mask+64(FP), R12
+	MOVQ    R12, 48(SP)
+	MOVL    floor+152(FP), R12
+	MOVQ    R12, 40(SP)
+
+ready:
+	VBROADCASTSS 40(SP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	MOVQ         32(SP), R10
+	MOVL         (R10), R11
+	MOVQ         $-3, R12
+
+columns:
+	VMOVUPS (DI), Y1
+	VMOVUPS 32(DI), Y2
+	ADDQ    (SP), DI
+	ADDQ    $0x04, R10
+	MOVL    (R10), R13
+	CMPQ    R11, R13
+	JE      multiplied0
+
+multiply0:
+	VBROADCASTSS (AX)(R11*1), Y9
+	MOVL         (CX)(R11*1), R14
+	ADDQ         SI, R14
+	VFMADD231PS  (R14), Y9, Y1
+	VFMADD231PS  32(R14), Y9, Y2
+	VFMADD231PS  (R14)(DX*1), Y9, Y7
+	VFMADD231PS  32(R14)(DX*1), Y9, Y8
+	VFMADD231PS  (R14)(DX*2), Y9, Y5
+	VFMADD231PS  32(R14)(DX*2), Y9, Y6
+	VFMADD231PS  (R14)(BX*1), Y9, Y3
+	VFMADD231PS  32(R14)(BX*1), Y9, Y4
+	ADDQ         $0x04, R11
+	CMPQ         R11, R13
+	JNE          multiply0
+
+multiplied0:
+	TESTQ   R12, R12
+	JL      next0
+	CMPQ    48(SP), $0x00
+	JNE     masked0
+	VADDPS  (R8), Y3, Y3
+	VMAXPS  Y3, Y0, Y3
+	VMOVUPS Y3, (R9)
+	VADDPS  32(R8), Y4, Y4
+	VMAXPS  Y4, Y0, Y4
+	VMOVUPS Y4, 32(R9)
+	JMP     stored0
+
+masked0:
+	MOVQ       48(SP), R13
+	VMOVUPS    (R13), Y9
+	VMASKMOVPS (R8), Y9, Y10
+	VADDPS     Y10, Y3, Y3
+	VMAXPS     Y3, Y0, Y3
+	VMASKMOVPS Y3, Y9, (R9)
+	VMOVUPS    32(R13), Y3
+	VMASKMOVPS 32(R8), Y3, Y9
+	VADDPS     Y9, Y4, Y4
+	VMAXPS     Y4, Y0, Y4
+	VMASKMOVPS Y4, Y3, 32(R9)
+
+stored0:
+	ADDQ 8(SP), R8
+	ADDQ 16(SP), R9
+
+next0:
+	INCQ    R12
+	CMPQ    R12, width+80(FP)
+	JE      lineDone
+	VMOVUPS (DI), Y3
+	VMOVUPS 32(DI), Y4
+	ADDQ    (SP), DI
+	ADDQ    $0x04, R10
+	MOVL    (R10), R13
+	CMPQ    R11, R13
+	JE      multiplied1
+
+multiply1:
+	VBROADCASTSS (AX)(R11*1), Y9
+	MOVL         (CX)(R11*1), R14
+	ADDQ         SI, R14
+	VFMADD231PS  (R14), Y9, Y3
+	VFMADD231PS  32(R14), Y9, Y4
+	VFMADD231PS  (R14)(DX*1), Y9, Y1
+	VFMADD231PS  32(R14)(DX*1), Y9, Y2
+	VFMADD231PS  (R14)(DX*2), Y9, Y7
+	VFMADD231PS  32(R14)(DX*2), Y9, Y8
+	VFMADD231PS  (R14)(BX*1), Y9, Y5
+	VFMADD231PS  32(R14)(BX*1), Y9, Y6
+	ADDQ         $0x04, R11
+	CMPQ         R11, R13
+	JNE          multiply1
+
+multiplied1:
+	TESTQ   R12, R12
+	JL      next1
+	CMPQ    48(SP), $0x00
+	JNE     masked1
+	VADDPS  (R8), Y5, Y5
+	VMAXPS  Y5, Y0, Y5
+	VMOVUPS Y5, (R9)
+	VADDPS  32(R8), Y6, Y6
+	VMAXPS  Y6, Y0, Y6
+	VMOVUPS Y6, 32(R9)
+	JMP     stored1
+
+masked1:
+	MOVQ       48(SP), R13
+	VMOVUPS    (R13), Y9
+	VMASKMOVPS (R8), Y9, Y10
+	VADDPS     Y10, Y5, Y5
+	VMAXPS     Y5, Y0, Y5
+	VMASKMOVPS Y5, Y9, (R9)
+	VMOVUPS    32(R13), Y5
+	VMASKMOVPS 32(R8), Y5, Y9
+	VADDPS     Y9, Y6, Y6
+	VMAXPS     Y6, Y0, Y6
+	VMASKMOVPS Y6, Y5, 32(R9)
+
+stored1:
+	ADDQ 8(SP), R8
+	ADDQ 16(SP), R9
+
+next1:
+	INCQ    R12
+	CMPQ    R12, width+80(FP)
+	JE      lineDone
+	VMOVUPS (DI), Y5
+	VMOVUPS 32(DI), Y6
+	ADDQ    (SP), DI
+	ADDQ    $0x04, R10
+	MOVL    (R10), R13
+	CMPQ    R11, R13
+	JE      multiplied2
+
+multiply2:
+	VBROADCASTSS (AX)(R11*1), Y9
+	MOVL         (CX)(R11*1), R14
+	ADDQ         SI, R14
+	VFMADD231PS  (R14), Y9, Y5
+	VFMADD231PS  32(R14), Y9, Y6
+	VFMADD231PS  (R14)(DX*1), Y9, Y3
+	VFMADD231PS  32(R14)(DX*1), Y9, Y4
+	VFMADD231PS  (R14)(DX*2), Y9, Y1
+	VFMADD231PS  32(R14)(DX*2), Y9, Y2
+	VFMADD231PS  (R14)(BX*1), Y9, Y7
+	VFMADD231PS  32(R14)(BX*1), Y9, Y8
+	ADDQ         $0x04, R11
+	CMPQ         R11, R13
+	JNE          multiply2
+
+multiplied2:
+	TESTQ   R12, R12
+	JL      next2
+	CMPQ    48(SP), $0x00
+	JNE     masked2
+	VADDPS  (R8), Y7, Y7
+	VMAXPS  Y7, Y0, Y7
+	VMOVUPS Y7, (R9)
+	VADDPS  32(R8), Y8, Y8
+	VMAXPS  Y8, Y0, Y8
+	VMOVUPS Y8, 32(R9)
+	JMP     stored2
+
+masked2:
+	MOVQ       48(SP), R13
+	VMOVUPS    (R13), Y9
+	VMASKMOVPS (R8), Y9, Y10
+	VADDPS     Y10, Y7, Y7
+	VMAXPS     Y7, Y0, Y7
+	VMASKMOVPS Y7, Y9, (R9)
+	VMOVUPS    32(R13), Y7
+	VMASKMOVPS 32(R8), Y7, Y9
+	VADDPS     Y9, Y8, Y8
+	VMAXPS     Y8, Y0, Y8
+	VMASKMOVPS Y8, Y7, 32(R9)
+
+stored2:
+	ADDQ 8(SP), R8
+	ADDQ 16(SP), R9
+
+next2:
+	INCQ    R12
+	CMPQ    R12, width+80(FP)
+	JE      lineDone
+	VMOVUPS (DI), Y7
+	VMOVUPS 32(DI), Y8
+	ADDQ    (SP), DI
+	ADDQ    $0x04, R10
+	MOVL    (R10), R13
+	CMPQ    R11, R13
+	JE      multiplied3
+
+multiply3:
+	VBROADCASTSS (AX)(R11*1), Y9
+	MOVL         (CX)(R11*1), R14
+	ADDQ         SI, R14
+	VFMADD231PS  (R14), Y9, Y7
+	VFMADD231PS  32(R14), Y9, Y8
+	VFMADD231PS  (R14)(DX*1), Y9, Y5
+	VFMADD231PS  32(R14)(DX*1), Y9, Y6
+	VFMADD231PS  (R14)(DX*2), Y9, Y3
+	VFMADD231PS  32(R14)(DX*2), Y9, Y4
+	VFMADD231PS  (R14)(BX*1), Y9, Y1
+	VFMADD231PS  32(R14)(BX*1), Y9, Y2
+	ADDQ         $0x04, R11
+	CMPQ         R11, R13
+	JNE          multiply3
+
+multiplied3:
+	TESTQ   R12, R12
+	JL      next3
+	CMPQ    48(SP), $0x00
+	JNE     masked3
+	VADDPS  (R8), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (R9)
+	VADDPS  32(R8), Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMOVUPS Y2, 32(R9)
+	JMP     stored3
+
+masked3:
+	MOVQ       48(SP), R13
+	VMOVUPS    (R13), Y9
+	VMASKMOVPS (R8), Y9, Y10
+	VADDPS     Y10, Y1, Y1
+	VMAXPS     Y1, Y0, Y1
+	VMASKMOVPS Y1, Y9, (R9)
+	VMOVUPS    32(R13), Y1
+	VMASKMOVPS 32(R8), Y1, Y9
+	VADDPS     Y9, Y2, Y2
+	VMAXPS     Y2, Y0, Y2
+	VMASKMOVPS Y2, Y1, 32(R9)
+
+stored3:
+	ADDQ 8(SP), R8
+	ADDQ 16(SP), R9
+
+next3:
+	INCQ R12
+	CMPQ R12, width+80(FP)
+	JE   lineDone
+	JMP  columns
+
+lineDone:
+	MOVQ startLine+88(FP), DI
+	ADDQ DI, 32(SP)
+	ADDQ bOuter+104(FP), SI
+	DECQ 24(SP)
+	JNZ  outer
+	ADDQ DI, starts+16(FP)
+	MOVQ yLine+128(FP), SI
+	ADDQ SI, y+32(FP)
+	DECQ lines+72(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparse5x1AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
+// Requires: AVX, CMOV, FMA3
+TEXT ·sparse5x1AVX2(SB), NOSPLIT, $56-156
+	MOVQ values+0(FP), AX
+	MOVQ offsets+8(FP), CX
+	MOVQ bTap+96(FP), DX
+	LEAQ (DX)(DX*2), BX
+
+row:
+	MOVQ starts+16(FP), SI
+	MOVQ SI, 32(SP)
+	MOVQ outer+136(FP), SI
+	MOVQ SI, 24(SP)
+	MOVQ b+24(FP), SI
+
+outer:
+	MOVQ    zeros+56(FP), DI
+	MOVQ    zeros+56(FP), R8
+	MOVQ    partial+48(FP), R9
+	MOVQ    24(SP), R10
+	XORQ    R11, R11
+	CMPQ    R10, outer+136(FP)
+	CMOVQNE R9, DI
+	MOVQ    $0x00000040, R12
+	CMOVQNE R12, R11
+	MOVQ    R11, (SP)
+	MOVQ    R12, 16(SP)
+	XORQ    R11, R11
+	MOVQ    R11, 8(SP)
+	MOVQ    R11, 48(SP)
+	MOVL    $0xff800000, R11
+	MOVQ    R11, 40(SP)
+	CMPQ    R10, $0x01
+	JNE     ready
+	MOVQ    y+32(FP), R9
+	MOVQ    bias+40(FP), R8
+	MOVQ    yStep+120(FP), R12
+	MOVQ    R12, 16(SP)
+	XORQ    R11, R11
+	CMPQ    accumulate+144(FP), $0x00
+	CMOVQNE R9, R8
+	CMOVQNE R12, R11
+	MOVQ    R11, 8(SP)
+	MOVQ    mask+64(FP), R12
+	MOVQ    R12, 48(SP)
+	MOVL    floor+152(FP), R12
+	MOVQ    R12, 40(SP)
+
+ready:
+	VBROADCASTSS 40(SP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	MOVQ         32(SP), R10
+	MOVL         (R10), R11
+	MOVQ         $-4, R12
+
+columns:
+	VMOVUPS (DI), Y1
+	VMOVUPS 32(DI), Y2
+	ADDQ    (SP), DI
+	ADDQ    $0x04, R10
+	MOVL    (R10), R13
+	CMPQ    R11, R13
+	JE      multiplied0
+
+multiply0:
+	VBROADCASTSS (AX)(R11*1), Y11
+	MOVL         (CX)(R11*1), R14
+	ADDQ         SI, R14
+	VFMADD231PS  (R14), Y11, Y1
+	VFMADD231PS  32(R14), Y11, Y2
+	VFMADD231PS  (R14)(DX*1), Y11, Y9
+	VFMADD231PS  32(R14)(DX*1), Y11, Y10
+	VFMADD231PS  (R14)(DX*2), Y11, Y7
+	VFMADD231PS  32(R14)(DX*2), Y11, Y8
+	VFMADD231PS  (R14)(BX*1), Y11, Y5
+	VFMADD231PS  32(R14)(BX*1), Y11, Y6
+	VFMADD231PS  (R14)(DX*4), Y11, Y3
+	VFMADD231PS  32(R14)(DX*4), Y11, Y4
+	ADDQ         $0x04, R11
+	CMPQ         R11, R13
+	JNE          multiply0
+
+multiplied0:
+	TESTQ   R12, R12
+	JL      next0
+	CMPQ    48(SP), $0x00
+	JNE     masked0
+	VADDPS  (R8), Y3, Y3
+	VMAXPS  Y3, Y0, Y3
+	VMOVUPS Y3, (R9)
+	VADDPS  32(R8), Y4, Y4
+	VMAXPS  Y4, Y0, Y4
+	VMOVUPS Y4, 32(R9)
+	JMP     stored0
+
+masked0:
+	MOVQ       48(SP), R13
+	VMOVUPS    (R13), Y11
+	VMASKMOVPS (R8), Y11, Y12
+	VADDPS     Y12, Y3, Y3
+	VMAXPS     Y3, Y0, Y3
+	VMASKMOVPS Y3, Y11, (R9)
+	VMOVUPS    32(R13), Y3
+	VMASKMOVPS 32(R8), Y3, Y11
+	VADDPS     Y11, Y4, Y4
+	VMAXPS     Y4, Y0, Y4
+	VMASKMOVPS Y4, Y3, 32(R9)
+
+stored0:
+	ADDQ 8(SP), R8
+	ADDQ 16(SP), R9
+
+next0:
+	INCQ    R12
+	CMPQ    R12, width+80(FP)
+	JE      lineDone
+	VMOVUPS (DI), Y3
+	VMOVUPS 32(DI), Y4
+	ADDQ    (SP), DI
+	ADDQ    $0x04, R10
+	MOVL    (R10), R13
+	CMPQ    R11, R13
+	JE      multiplied1
+
+multiply1:
+	VBROADCASTSS (AX)(R11*1), Y11
+	MOVL         (CX)(R11*1), R14
+	ADDQ         SI, R14
+	VFMADD231PS  (R14), Y11, Y3
+	VFMADD231PS  32(R14), Y11, Y4
+	VFMADD231PS  (R14)(DX*1), Y11, Y1
+	VFMADD231PS  32(R14)(DX*1), Y11, Y2
+	VFMADD231PS  (R14)(DX*2), Y11, Y9
+	VFMADD231PS  32(R14)(DX*2), Y11, Y10
+	VFMADD231PS  (R14)(BX*1), Y11, Y7
+	VFMADD231PS  32(R14)(BX*1), Y11, Y8
+	VFMADD231PS  (R14)(DX*4), Y11, Y5
+	VFMADD231PS  32(R14)(DX*4), Y11, Y6
+	ADDQ         $0x04, R11
+	CMPQ         R11, R13
+	JNE          multiply1
+
+multiplied1:
+	TESTQ   R12, R12
+	JL      next1
+	CMPQ    48(SP), $0x00
+	JNE     masked1
+	VADDPS  (R8), Y5, Y5
+	VMAXPS  Y5, Y0, Y5
+	VMOVUPS Y5, (R9)
+	VADDPS  32(R8), Y6, Y6
+	VMAXPS  Y6, Y0, Y6
+	VMOVUPS Y6, 32(R9)
+	JMP     stored1
+
+masked1:
+	MOVQ       48(SP), R13
+	VMOVUPS    (R13), Y11
+	VMASKMOVPS (R8), Y11, Y12
+	VADDPS     Y12, Y5, Y5
+	VMAXPS     Y5, Y0, Y5
+	VMASKMOVPS Y5, Y11, (R9)
+	VMOVUPS    32(R13), Y5
+	VMASKMOVPS 32(R8), Y5, Y11
+	VADDPS     Y11, Y6, Y6
+	VMAXPS     Y6, Y0, Y6
+	VMASKMOVPS Y6, Y5, 32(R9)
+
+stored1:
+	ADDQ 8(SP), R8
+	ADDQ 16(SP), R9
+
+next1:
+	INCQ    R12
+	CMPQ    R12, width+80(FP)
+	JE      lineDone
+	VMOVUPS (DI), Y5
+	VMOVUPS 32(DI), Y6
+	ADDQ    (SP), DI
+	ADDQ    $0x04, R10
+	MOVL    (R10), R13
+	CMPQ    R11, R13
+	JE      multiplied2
+
+multiply2:
+	VBROADCASTSS (AX)(R11*1), Y11
+	MOVL         (CX)(R11*1), R14
+	ADDQ         SI, R14
+	VFMADD231PS  (R14), Y11, Y5
+	VFMADD231PS  32(R14), Y11, Y6
+	VFMADD231PS  (R14)(DX*1), Y11, Y3
+	VFMADD231PS  32(R14)(DX*1), Y11, Y4
+	VFMADD231PS  (R14)(DX*2), Y11, Y1
+	VFMADD231PS  32(R14)(DX*2), Y11, Y2
+	VFMADD231PS  (R14)(BX*1), Y11, Y9
+	VFMADD231PS  32(R14)(BX*1), Y11, Y10
+	VFMADD231PS  (R14)(DX*4), Y11, Y7
+	VFMADD231PS  32(R14)(DX*4), Y11, Y8
+	ADDQ         $0x04, R11
+	CMPQ         R11, R13
+	JNE          multiply2
+
+multiplied2:
+	TESTQ   R12, R12
+	JL      next2
+	CMPQ    48(SP), $0x00
+	JNE     masked2
+	VADDPS  (R8), Y7, Y7
+	VMAXPS  Y7, Y0, Y7
+	VMOVUPS Y7, (R9)
+	VADDPS  32(R8), Y8, Y8
+	VMAXPS  Y8, Y0, Y8
+	VMOVUPS Y8, 32(R9)
+	JMP     stored2
+
+masked2:
+	MOVQ       48(SP), R13
+	VMOVUPS    (R13), Y11
+	VMASKMOVPS (R8), Y11, Y12
+	VADDPS     Y12, Y7, Y7
+	VMAXPS     Y7, Y0, Y7
+	VMASKMOVPS Y7, Y11, (R9)
+	VMOVUPS    32(R13), Y7
+	VMASKMOVPS 32(R8), Y7, Y11
+	VADDPS     Y11, Y8, Y8
+	VMAXPS     Y8, Y0, Y8
+	VMASKMOVPS Y8, Y7, 32(R9)
+
+stored2:
+	ADDQ 8(SP), R8
+	ADDQ 16(SP), R9
+
+next2:
+	INCQ    R12
+	CMPQ    R12, width+80(FP)
+	JE      lineDone
+	VMOVUPS (DI), Y7
+	VMOVUPS 32(DI), Y8
+	ADDQ    (SP), DI
+	ADDQ    $0x04, R10
+	MOVL    (R10), R13
+	CMPQ    R11, R13
+	JE      multiplied3
+
+multiply3:
+	VBROADCASTSS (AX)(R11*1), Y11
+	MOVL         (CX)(R11*1), R14
+	ADDQ         SI, R14
+	VFMADD231PS  (R14), Y11, Y7
+	VFMADD231PS  32(R14), Y11, Y8
+	VFMADD231PS  (R14)(DX*1), Y11, Y5
+	VFMADD231PS  32(R14)(DX*1), Y11, Y6
+	VFMADD231PS  (R14)(DX*2), Y11, Y3
+	VFMADD231PS  32(R14)(DX*2), Y11, Y4
+	VFMADD231PS  (R14)(BX*1), Y11, Y1
+	VFMADD231PS  32(R14)(BX*1), Y11, Y2
+	VFMADD231PS  (R14)(DX*4), Y11, Y9
+	VFMADD231PS  32(R14)(DX*4), Y11, Y10
+	ADDQ         $0x04, R11
+	CMPQ         R11, R13
+	JNE          multiply3
+
+multiplied3:
+	TESTQ   R12, R12
+	JL      next3
+	CMPQ    48(SP), $0x00
+	JNE     masked3
+	VADDPS  (R8), Y9, Y9
+	VMAXPS  Y9, Y0, Y9
+	VMOVUPS Y9, (R9)
+	VADDPS  32(R8), Y10, Y10
+	VMAXPS  Y10, Y0, Y10
+	VMOVUPS Y10, 32(R9)
+	JMP     stored3
+
+masked3:
+	MOVQ       48(SP), R13
+	VMOVUPS    (R13), Y11
+	VMASKMOVPS (R8), Y11, Y12
+	VADDPS     Y12, Y9, Y9
+	VMAXPS     Y9, Y0, Y9
+	VMASKMOVPS Y9, Y11, (R9)
+	VMOVUPS    32(R13), Y9
+	VMASKMOVPS 32(R8), Y9, Y11
+	VADDPS     Y11, Y10, Y10
+	VMAXPS     Y10, Y0, Y10
+	VMASKMOVPS Y10, Y9, 32(R9)
+
+stored3:
+	ADDQ 8(SP), R8
+	ADDQ 16(SP), R9
+
+next3:
+	INCQ    R12
+	CMPQ    R12, width+80(FP)
+	JE      lineDone
+	VMOVUPS (DI), Y9
+	VMOVUPS 32(DI), Y10
+	ADDQ    (SP), DI
+	ADDQ    $0x04, R10
+	MOVL    (R10), R13
+	CMPQ    R11, R13
+	JE      multiplied4
+
+multiply4:
+	VBROADCASTSS (AX)(R11*1), Y11
+	MOVL         (CX)(R11*1), R14
+	ADDQ         SI, R14
+	VFMADD231PS  (R14), Y11, Y9
+	VFMADD231PS  32(R14), Y11, Y10
+	VFMADD231PS  (R14)(DX*1), Y11, Y7
+	VFMADD231PS  32(R14)(DX*1), Y11, Y8
+	VFMADD231PS  (R14)(DX*2), Y11, Y5
+	VFMADD231PS  32(R14)(DX*2), Y11, Y6
+	VFMADD231PS  (R14)(BX*1), Y11, Y3
+	VFMADD231PS  32(R14)(BX*1), Y11, Y4
+	VFMADD231PS  (R14)(DX*4), Y11, Y1
+	VFMADD231PS  32(R14)(DX*4), Y11, Y2
+	ADDQ         $0x04, R11
+	CMPQ         R11, R13
+	JNE          multiply4
+
+multiplied4:
+	TESTQ   R12, R12
+	JL      next4
+	CMPQ    48(SP), $0x00
+	JNE     masked4
+	VADDPS  (R8), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (R9)
+	VADDPS  32(R8), Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMOVUPS Y2, 32(R9)
+	JMP     stored4
+
+masked4:
+	MOVQ       48(SP), R13
+	VMOVUPS    (R13), Y11
+	VMASKMOVPS (R8), Y11, Y12
+	VADDPS     Y12, Y1, Y1
+	VMAXPS     Y1, Y0, Y1
+	VMASKMOVPS Y1, Y11, (R9)
+	VMOVUPS    32(R13), Y1
+	VMASKMOVPS 32(R8), Y1, Y11
+	VADDPS     Y11, Y2, Y2
+	VMAXPS     Y2, Y0, Y2
+	VMASKMOVPS Y2, Y1, 32(R9)
+
+stored4:
+	ADDQ 8(SP), R8
+	ADDQ 16(SP), R9
+
+next4:
+	INCQ R12
+	CMPQ R12, width+80(FP)
+	JE   lineDone
+	JMP  columns
+
+lineDone:
+	MOVQ startLine+88(FP), DI
+	ADDQ DI, 32(SP)
+	ADDQ bOuter+104(FP), SI
+	DECQ 24(SP)
+	JNZ  outer
+	ADDQ DI, starts+16(FP)
+	MOVQ yLine+128(FP), SI
+	ADDQ SI, y+32(FP)
+	DECQ lines+72(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func nonZerosAVX2(values *float32, offsets *int32, starts *int32, x *float32, order *uint8, at int, positions int, channels int) (end int)
+// Requires: AVX, AVX2, POPCNT
+TEXT ·nonZerosAVX2(SB), NOSPLIT, $0-72
+	MOVQ         values+0(FP), AX
+	MOVQ         offsets+8(FP), CX
+	MOVQ         starts+16(FP), DX
+	MOVQ         x+24(FP), BX
+	MOVQ         order+32(FP), SI
+	MOVQ         at+40(FP), DI
+	MOVQ         positions+48(FP), R8
+	VXORPS       Y0, Y0, Y0
+	MOVL         $0x00000200, R9
+	VMOVD        R9, X2
+	VPBROADCASTD X2, Y2
+	VMOVDQU      panelOffsets<>+0(SB), Y1
+
+position:
+	VMOVAPS Y1, Y3
+	MOVL    DI, (DX)
+	ADDQ    $0x04, DX
+	MOVQ    channels+56(FP), R9
+
+channel:
+	VMOVUPS   (BX), Y4
+	VCMPPS    $0x04, Y0, Y4, Y5
+	VMOVMSKPS Y5, R10
+	VPMOVZXBD (SI)(R10*8), Y5
+	VPERMPS   Y4, Y5, Y4
+	VPERMD    Y3, Y5, Y5
+	VMOVUPS   Y4, (AX)(DI*1)
+	VMOVDQU   Y5, (CX)(DI*1)
+	POPCNTL   R10, R10
+	LEAQ      (DI)(R10*4), DI
+	VPADDD    Y2, Y3, Y3
+	ADDQ      $0x20, BX
+	DECQ      R9
+	JNZ       channel
+	DECQ      R8
+	JNZ       position
+	VZEROUPPER
+	MOVQ      DI, end+64(FP)
+	RET
+
+DATA panelOffsets<>+0(SB)/4, $0x00000000
+DATA panelOffsets<>+4(SB)/4, $0x00000040
+DATA panelOffsets<>+8(SB)/4, $0x00000080
+DATA panelOffsets<>+12(SB)/4, $0x000000c0
+DATA panelOffsets<>+16(SB)/4, $0x00000100
+DATA panelOffsets<>+20(SB)/4, $0x00000140
+DATA panelOffsets<>+24(SB)/4, $0x00000180
+DATA panelOffsets<>+28(SB)/4, $0x000001c0
+GLOBL panelOffsets<>(SB), RODATA|NOPTR, $32
+
 // func reluAVX2(y *float32, x *float32, n int)
 // Requires: AVX
 TEXT ·reluAVX2(SB), NOSPLIT, $0-24

@@ -163,3 +163,45 @@ func BenchmarkElementwise(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSparse counts all products, so that its rates compare with those of the dense form.
+func BenchmarkSparse(b *testing.B) {
+	for _, c := range benchConvs {
+		if c.C < 4 || !c.hasSparse() {
+			continue
+		}
+		for _, density := range []float64{1, .6, .36, .19, .13, .10} {
+			k := newConvCase(c.Conv, 1, 1)
+			thin(k.x, density, 1)
+			thin(k.dy, density, 2)
+			packed, flipped := make([]float32, c.PackedForward()), make([]float32, c.PackedInputGrad())
+			c.PackForward(packed, k.w)
+			c.PackInputGrad(flipped, k.w)
+			packed, _ = noted(packed)
+			flipped, _ = noted(flipped)
+			scratch := make([]float32, c.Scratch())
+			y, dx := make([]float32, len(k.dy)), make([]float32, len(k.x))
+			products := c.taps() * len(y)
+			for name, f := range map[string]func(){
+				"forward/dense":  func() { c.denseForward(y, k.x, packed, k.bias, true, scratch) },
+				"forward/sparse": func() { c.sparseForward(y, c.paddedImage().list(k.x, scratch), packed, k.bias, true) },
+				"input/dense":    func() { c.denseInputGrad(dx, k.dy, flipped, scratch) },
+				"input/sparse":   func() { c.sparseInputGrad(dx, c.gradientImage().list(k.dy, scratch), flipped) },
+			} {
+				b.Run(fmt.Sprintf("%s/%s/%v", c.name, name, density), func(b *testing.B) { measure(b, products, f) })
+			}
+		}
+		k := newConvCase(c.Conv, 1, 1)
+		thin(k.x, .2, 1)
+		scratch := make([]float32, c.Scratch())
+		b.Run(c.name+"/list", func(b *testing.B) {
+			best := time.Duration(math.MaxInt64)
+			for b.Loop() {
+				start := time.Now()
+				c.paddedImage().list(k.x, scratch)
+				best = min(best, time.Since(start))
+			}
+			b.ReportMetric(float64(best.Nanoseconds()), "best-ns")
+		})
+	}
+}

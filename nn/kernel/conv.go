@@ -25,15 +25,17 @@ func (c Conv) Scratch() int {
 	if c.isPadded() {
 		image = roundUp(c.paddedSize(), panel)
 	}
-	return max(image+c.OutH()*c.OutW()*panel, c.gradientSize())
+	return max(image+c.OutH()*c.OutW()*panel, c.gradientSize(), c.listSize())
 }
 
 // PackedForward is the number of values of the weights packed for Forward.
-func (c Conv) PackedForward() int { return panels(c.Out) * panel * c.taps() }
+func (c Conv) PackedForward() int { return panels(c.Out)*panel*c.taps() + noteSize }
 
 // PackForward packs w [KH,KW,C,Out] for Forward.
 func (c Conv) PackForward(dst, w []float32) {
-	packPanels(dst[:c.PackedForward()], w[:c.taps()*c.Out], c.taps(), c.Out)
+	w = w[:c.taps()*c.Out]
+	dst = note(dst[:c.PackedForward()], w)
+	packPanels(dst, w, c.taps(), c.Out)
 }
 
 // pad returns x with its padding, laid out in scratch unless there is none. The border of a copy
@@ -71,10 +73,22 @@ func blockLines(lines, taps int) int {
 	return (lines + blocks - 1) / blocks // of even sizes
 }
 
-// Forward computes y = conv(x) + bias, with ReLU on top if relu is set. bias may be nil.
+// Forward computes y = conv(x) + bias, with ReLU on top if relu is set. bias may be nil. Where most
+// of x is zero only the rest is multiplied, with the same result.
 func (c Conv) Forward(y, x, packed, bias []float32, relu bool, scratch []float32) {
+	y, x = y[:c.OutH()*c.OutW()*c.Out], x[:c.H*c.W*c.C]
+	weights, finite := noted(packed[:c.PackedForward()])
+	if finite && c.hasSparse() && !hasNegativeZero(bias) {
+		if l := c.paddedImage().listIfSparse(x, scratch, c.KW); !l.empty() {
+			c.sparseForward(y, l, weights, bias, relu)
+			return
+		}
+	}
+	c.denseForward(y, x, weights, bias, relu, scratch)
+}
+
+func (c Conv) denseForward(y, x, packed, bias []float32, relu bool, scratch []float32) {
 	oh, ow := c.OutH(), c.OutW()
-	y, x = y[:oh*ow*c.Out], x[:c.H*c.W*c.C]
 	a := c.pad(x, scratch, true)
 	stride := (c.W + c.PadLeft + c.PadRight) * c.C
 	t := tile{
@@ -91,7 +105,7 @@ func (c Conv) Forward(y, x, packed, bias []float32, relu bool, scratch []float32
 		if bias != nil {
 			t.bias = bias[p*panel:][:t.cols]
 		}
-		b := packed[p*panel*c.taps() : c.PackedForward()]
+		b := packed[p*panel*c.taps():]
 		for ky := 0; ky < c.KH; ky += lines {
 			t.outer = min(lines, c.KH-ky)
 			t.a, t.b = a[ky*stride:], b[ky*t.inner*panel:]

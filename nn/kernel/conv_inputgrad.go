@@ -71,13 +71,13 @@ func (c Conv) gradientColumns() int {
 
 // PackedInputGrad is the number of values of the weights packed for InputGrad.
 func (c Conv) PackedInputGrad() int {
-	return c.KH * c.KW * c.gradientChannels() * c.gradientColumns()
+	return c.KH*c.KW*c.gradientChannels()*c.gradientColumns() + noteSize
 }
 
 // PackInputGrad packs w [KH,KW,C,Out] for InputGrad.
 func (c Conv) PackInputGrad(dst, w []float32) {
 	w = w[:c.taps()*c.Out]
-	dst = dst[:c.PackedInputGrad()]
+	dst = note(dst[:c.PackedInputGrad()], w)
 	if c.gradientColumns() != c.C || c.gradientChannels() != c.Out {
 		clear(dst)
 	}
@@ -141,10 +141,21 @@ func (c Conv) padGradient(dy, scratch []float32) (a []float32, stride, top, left
 	return a, stride, top, left
 }
 
-// InputGrad computes dx [H,W,C] from dy [OutH,OutW,Out].
+// InputGrad computes dx [H,W,C] from dy [OutH,OutW,Out]. Where most of dy is zero only the rest is
+// multiplied, with the same result.
 func (c Conv) InputGrad(dx, dy, packed, scratch []float32) {
 	dx, dy = dx[:c.H*c.W*c.C], dy[:c.OutH()*c.OutW()*c.Out]
-	packed = packed[:c.PackedInputGrad()]
+	weights, finite := noted(packed[:c.PackedInputGrad()])
+	if finite && c.hasSparse() && dotSlots(c.C) == 0 {
+		if l := c.gradientImage().listIfSparse(dy, scratch, c.KW); !l.empty() {
+			c.sparseInputGrad(dx, l, weights)
+			return
+		}
+	}
+	c.denseInputGrad(dx, dy, weights, scratch)
+}
+
+func (c Conv) denseInputGrad(dx, dy, packed, scratch []float32) {
 	if c.Stride > min(c.KH, c.KW) {
 		clear(dx) // some phases meet no tap
 	}

@@ -17,6 +17,8 @@ func native() []*implementation {
 
 var avx2 = &implementation{
 	name:      "avx2",
+	sparse:    sparseAVX2,
+	nonZeros:  vectorNonZeros,
 	tile:      tileAVX2,
 	dots:      dotsAVX2,
 	relu:      vectorReLU,

@@ -2,6 +2,8 @@ package kernel
 
 var portable = &implementation{
 	name:      "portable",
+	sparse:    portableSparse,
+	nonZeros:  portableNonZeros,
 	tile:      portableTile,
 	dots:      portableDots,
 	relu:      portableReLU,

@@ -11,6 +11,7 @@ const (
 	unordered   = 0x03
 	lessThan    = 0x11 // false where a NaN is involved
 	greaterThan = 0x1e
+	notEqual    = 0x04 // or unordered
 )
 
 // vectors runs body for n vectors; at addresses the current vector of a pointer.

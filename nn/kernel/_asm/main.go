@@ -20,6 +20,15 @@ func main() {
 	}
 	dots(8, 1)
 	dots(4, 3)
+	for taps := 2; taps <= 5; taps++ {
+		panels := 1
+		if taps <= 3 {
+			panels = 2 // fewer sums would not cover the latency
+			sparse(taps, 1)
+		}
+		sparse(taps, panels)
+	}
+	nonZeros()
 	elementwise()
 	optimizer()
 	pooling()
