@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"math"
-	"unsafe"
-)
+import "unsafe"
 
 // nonZeros lists the values of an image that are not zero, line by line, position by position and
 // channel by channel, as if the image had its padding.
@@ -52,27 +49,33 @@ func (m image) listSize() int {
 	return 2*(m.h*m.w*m.channels+lanes) + m.height*(m.width+1) + m.partialSize()
 }
 
-// Where the non-zeros of a window's line are few the dense form is faster: it has less to do for
-// each line.
+// What is multiplied at most, in thousandths, for the sparse form to be the faster one. A window
+// that moves line by line over a few channels does too little for each position; one over many
+// reads more weights than the first-level cache holds.
 const (
-	leastRun     = 64 // values of a window's line
-	sparsePerMil = 600
+	leastLine      = 64        // values of a window's line
+	longLine       = blockTaps // …
+	sparseShare    = 700
+	longLinesShare = 150
 )
 
 // listIfSparse lists the non-zeros of x if multiplying only these is faster; else the list is empty.
 // The answer depends on nothing but the shape and the number of non-zeros.
 func (m image) listIfSparse(x, scratch []float32, window int) nonZeros {
-	if window < 2 || window > 5 || window*m.channels < leastRun || m.h*m.w*m.channels*panel*4 > math.MaxInt32 {
+	line, share := window*m.channels, sparseShare
+	if line > longLine {
+		share = longLinesShare
+	}
+	if line < leastLine {
 		return nonZeros{}
 	}
-	l := m.list(x, scratch)
-	if len(l.values)*1000 > sparsePerMil*m.h*m.w*m.channels {
-		return nonZeros{}
+	if l := m.list(x, scratch); len(l.values)*1000 <= share*m.h*m.w*m.channels {
+		return l
 	}
-	return l
+	return nonZeros{}
 }
 
-// empty reports whether there is no list; one without values is not empty.
+// empty reports whether there is no list; one of an image of zeros is not empty.
 func (l nonZeros) empty() bool { return l.starts == nil }
 
 // integers views scratch as integers.

@@ -96,3 +96,96 @@ func TestSparseRandomShapes(t *testing.T) {
 		}
 	})
 }
+
+// TestSparseChoice goes through Forward and InputGrad: whatever they choose, the bits are those of
+// the dense form, also where it matters that zeros are multiplied.
+func TestSparseChoice(t *testing.T) {
+	inf, nan, negativeZero := float32(math.Inf(1)), float32(math.NaN()), float32(math.Copysign(0, -1))
+	c := Conv{window(9, 8, 24, 3, 1, 1), 40}
+	for name, test := range map[string]struct {
+		density      float64
+		weight, bias float32
+	}{
+		"sparse":              {.1, 1, 1},
+		"dense":               {1, 1, 1},
+		"zeros":               {0, 1, 1},
+		"infinite weight":     {.1, inf, 1},
+		"NaN weight":          {.1, nan, 1},
+		"underflow, bias -0":  {.02, -1e-30, negativeZero},
+		"underflow, no block": {.02, -1e-30, 0},
+	} {
+		eachImplementation(t, func(t *testing.T) {
+			k := newConvCase(c, 1, 5)
+			thin(k.x, test.density, 1)
+			thin(k.dy, test.density, 2)
+			k.w[777] = test.weight
+			if test.weight == -1e-30 {
+				for i := range k.w {
+					k.w[i] = test.weight
+				}
+				Scale(k.x, k.x, 1e-25)
+			}
+			for i := range k.bias {
+				k.bias[i] = test.bias
+			}
+			k.pack(t)
+			scratch, got := make([]float32, c.Scratch()), make([]float32, len(k.dy))
+			want := make([]float32, len(k.dy))
+			b, _ := noted(k.packed)
+			c.denseForward(want, k.x, b, k.bias, false, scratch)
+			c.Forward(got, k.x, k.packed, k.bias, false, scratch)
+			sameBits(t, name+": y", got, want)
+			got, want = make([]float32, len(k.x)), make([]float32, max(len(k.x), len(k.dy)))[:len(k.x)]
+			b, _ = noted(k.flipped)
+			c.denseInputGrad(want, k.dy, b, scratch)
+			c.InputGrad(got, k.dy, k.flipped, scratch)
+			sameBits(t, name+": dx", got, want)
+			if n := testing.AllocsPerRun(2, func() {
+				c.Forward(want[:len(k.dy)], k.x, k.packed, k.bias, false, scratch)
+				c.InputGrad(got, k.dy, k.flipped, scratch)
+			}); n > 0 {
+				t.Errorf("%s: %v allocations", name, n)
+			}
+		})
+	}
+}
+
+// TestListIfSparse holds the choice to shape and count.
+func TestListIfSparse(t *testing.T) {
+	for _, test := range []struct {
+		image
+		window  int
+		density float64
+		want    bool
+	}{
+		{image{h: 14, w: 14, channels: 32, stride: 14, height: 14, width: 14}, 5, .36, true},
+		{image{h: 14, w: 14, channels: 32, stride: 14, height: 14, width: 14}, 5, 0, true},
+		{image{h: 14, w: 14, channels: 32, stride: 14, height: 14, width: 14}, 5, .9, false},
+		{image{h: 14, w: 14, channels: 8, stride: 14, height: 14, width: 14}, 5, .1, false},
+		{image{h: 4, w: 4, channels: 512, stride: 4, height: 4, width: 4}, 3, .36, false},
+		{image{h: 4, w: 4, channels: 512, stride: 4, height: 4, width: 4}, 3, .1, true},
+	} {
+		eachImplementation(t, func(t *testing.T) {
+			x := normals(newRand(1), test.h*test.w*test.channels)
+			thin(x, test.density, 2)
+			l := test.listIfSparse(x, make([]float32, test.listSize()), test.window)
+			if l.empty() == test.want {
+				t.Errorf("%+v, window %d, density %v: sparse %v, want %v", test.image, test.window, test.density, !l.empty(), test.want)
+			}
+		})
+	}
+}
+
+func FuzzSparse(f *testing.F) {
+	f.Add(uint8(13), uint8(13), uint8(31), uint8(63), uint8(0x44), uint8(0xaa), uint8(90))
+	f.Add(uint8(6), uint8(4), uint8(16), uint8(17), uint8(0x23), uint8(0x1b), uint8(20))
+	f.Fuzz(func(t *testing.T, h, w, in, out, k, pad, density uint8) {
+		c := Conv{device.Window{H: 1 + int(h%32), W: 1 + int(w%32), C: 1 + int(in%80),
+			KH: 1 + int(k&7), KW: 2 + int(k>>4&3), Stride: 1,
+			PadTop: int(pad & 3), PadLeft: int(pad >> 2 & 3), PadBottom: int(pad >> 4 & 3), PadRight: int(pad >> 6)}, 1 + int(out%100)}
+		if !validWindow(c.Window) {
+			t.Skip()
+		}
+		eachImplementation(t, func(t *testing.T) { checkSparse(t, c, float64(density)/255, uint64(h)<<8|uint64(k)) })
+	})
+}
