@@ -48,6 +48,18 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 				Flags:       []cli.Flag{checkpointFlag(), threadsFlag(), deviceFlag()},
 				Action:      predict,
 			},
+			{
+				Name:        "bench",
+				Usage:       "time a config's network on this machine",
+				UsageText:   "train bench -config NAME [flags]",
+				Description: benchExamples,
+				Flags: []cli.Flag{configFlag(), setFlag(), threadsFlag(), deviceFlag(),
+					&cli.StringFlag{Name: "checkpoint", Local: true, Usage: "weights to time with, a `FILE` (default: fresh ones; kernels skip zeros, and a trained network has more)"},
+					&cli.IntFlag{Name: "repeats", Local: true, Value: 5, Usage: "time each stage `N` times and take the median (default: 5)"},
+					&cli.BoolFlag{Name: "ops", Local: true, Usage: "also time each op"},
+					&cli.BoolFlag{Name: "json", Local: true, Usage: "print JSON"}},
+				Action: bench,
+			},
 		},
 		Writer:                          stdout,
 		ErrWriter:                       stderr,
@@ -127,6 +139,25 @@ func eval(ctx context.Context, c *cli.Command) error {
 		return err
 	}
 	return job.Eval(ctx, cfg, checkpoint, opt)
+}
+
+func bench(_ context.Context, c *cli.Command) error {
+	if c.Args().Present() {
+		return usagef("unexpected argument %q: write -config NAME", c.Args().First())
+	}
+	opt, err := options(c)
+	if err != nil {
+		return err
+	}
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	repeats := c.Int("repeats")
+	if repeats < 1 {
+		return usagef("-repeats %d: at least 1", repeats)
+	}
+	return job.Bench(cfg, opt, job.BenchOptions{Repeats: repeats, JSON: c.Bool("json"), Ops: c.Bool("ops"), Checkpoint: c.String("checkpoint")})
 }
 
 // loadConfig reads -config with what -set and -seed lay over it.

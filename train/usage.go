@@ -16,6 +16,7 @@ import (
 const rootUsage = `train -config NAME [flags]                        train, measure and save a network
   train eval -config NAME -checkpoint FILE [flags]  measure only
   train predict -checkpoint FILE IMAGE...           classify images
+  train bench -config NAME [flags]                  time the network on this machine
   train completion SHELL                            print a completion script for bash, zsh, fish or pwsh`
 
 const rootExamples = `Examples:
@@ -36,6 +37,13 @@ const predictExamples = `Examples:
   train predict -checkpoint checkpoints/madry/best.safetensors scans/*.png
 
 Images are converted to what the network takes: grey or colour, resized, transparency on black.`
+
+const benchExamples = `Examples:
+  train bench -config madry.toml                                 forward, gradients, attack step, training step
+  train bench -config madry.toml -set train.batch=50 -ops        each op as well
+  train bench -config madry.toml -checkpoint best.safetensors -json
+
+FLOPs count zeros and padding like other values, so a kernel that skips zeros may show more than the peak.`
 
 const helpTemplate = `{{.FullName}}: {{.Usage}}
 

@@ -14,6 +14,7 @@ func measurePeak(run func(n int) float64) float64 {
 }
 
 // peakSink keeps the compiler from removing portablePeak's loop.
+//
 //lint:ignore U1000 written, never read: that is its use
 var peakSink float32
 
