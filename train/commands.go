@@ -108,11 +108,7 @@ func train(ctx context.Context, c *cli.Command) error {
 	if c.Args().Present() {
 		return unknownCommand(c.Args().First())
 	}
-	opt, err := options(c)
-	if err != nil {
-		return err
-	}
-	cfg, err := loadConfig(c)
+	opt, cfg, err := prepare(c)
 	if err != nil {
 		return err
 	}
@@ -126,11 +122,7 @@ func eval(ctx context.Context, c *cli.Command) error {
 	if c.Args().Present() {
 		return usagef("unexpected argument %q: write -config NAME and -checkpoint FILE", c.Args().First())
 	}
-	opt, err := options(c)
-	if err != nil {
-		return err
-	}
-	cfg, err := loadConfig(c)
+	opt, cfg, err := prepare(c)
 	if err != nil {
 		return err
 	}
@@ -145,11 +137,7 @@ func bench(_ context.Context, c *cli.Command) error {
 	if c.Args().Present() {
 		return usagef("unexpected argument %q: write -config NAME", c.Args().First())
 	}
-	opt, err := options(c)
-	if err != nil {
-		return err
-	}
-	cfg, err := loadConfig(c)
+	opt, cfg, err := prepare(c)
 	if err != nil {
 		return err
 	}
@@ -158,6 +146,16 @@ func bench(_ context.Context, c *cli.Command) error {
 		return usagef("-repeats %d: at least 1", repeats)
 	}
 	return job.Bench(cfg, opt, job.BenchOptions{Repeats: repeats, JSON: c.Bool("json"), Ops: c.Bool("ops"), Checkpoint: c.String("checkpoint")})
+}
+
+// prepare reads the flags and the config that a job needs.
+func prepare(c *cli.Command) (job.Options, *job.Config, error) {
+	opt, err := options(c)
+	if err != nil {
+		return opt, nil, err
+	}
+	cfg, err := loadConfig(c)
+	return opt, cfg, err
 }
 
 // loadConfig reads -config with what -set and -seed lay over it.
