@@ -121,14 +121,14 @@ func (e *executable) bindDense(i int, instr device.Instr) (scratch int) {
 		e.kernels[i] = func(f *frame, r, n int) {
 			k.Forward(f.at(out[0], r, n), f.at(in[0], r, n), w.data, f.all(in[2]), n, relu, f.scratch)
 		}
-		return k.Scratch(maxTile)
+		return k.ListScratch(maxTile)
 	case device.DenseInputGrad:
 		k := kernel.Dense{In: op.In, Out: op.Out}
 		w := e.packed(e.p.Buffers[in[0]].Param, op, k.PackedInputGrad(), k.PackInputGrad)
 		e.kernels[i] = func(f *frame, r, n int) {
 			k.InputGrad(f.at(out[0], r, n), f.at(in[1], r, n), w.data, n, f.scratch)
 		}
-		return k.Scratch(maxTile)
+		return k.ListScratch(maxTile)
 	case device.DenseWeightGrad:
 		k := kernel.Dense{In: op.In, Out: op.Out}
 		e.whole[i] = batchKernel{k.WeightGradUnits(), func(f *frame, unit int) {

@@ -104,6 +104,30 @@ func sparse4x1AVX2(values *float32, offsets *int32, starts *int32, b *float32, y
 //go:noescape
 func sparse5x1AVX2(values *float32, offsets *int32, starts *int32, b *float32, y *float32, bias *float32, partial *float32, zeros *float32, mask *int32, lines int, width int, startLine int, bTap int, bOuter int, bPanel int, yStep int, yLine int, outer int, accumulate int, floor float32)
 
+// sparseRows1AVX2 computes 1 panels; see the type sparseRows. Distances are in bytes; mask is nil where the
+// last panel has all 16 columns. With each row, that many lines of each panel are fetched ahead.
+//
+//go:noescape
+func sparseRows1AVX2(values *float32, offsets *int32, starts *int32, b *float32, from *float32, add *float32, to *float32, ahead *float32, mask *int32, rows int, startStep int, bPanel int, fromStep int, addStep int, toStep int, fetches int, floor float32)
+
+// sparseRows2AVX2 computes 2 panels; see the type sparseRows. Distances are in bytes; mask is nil where the
+// last panel has all 16 columns. With each row, that many lines of each panel are fetched ahead.
+//
+//go:noescape
+func sparseRows2AVX2(values *float32, offsets *int32, starts *int32, b *float32, from *float32, add *float32, to *float32, ahead *float32, mask *int32, rows int, startStep int, bPanel int, fromStep int, addStep int, toStep int, fetches int, floor float32)
+
+// sparseRows3AVX2 computes 3 panels; see the type sparseRows. Distances are in bytes; mask is nil where the
+// last panel has all 16 columns. With each row, that many lines of each panel are fetched ahead.
+//
+//go:noescape
+func sparseRows3AVX2(values *float32, offsets *int32, starts *int32, b *float32, from *float32, add *float32, to *float32, ahead *float32, mask *int32, rows int, startStep int, bPanel int, fromStep int, addStep int, toStep int, fetches int, floor float32)
+
+// sparseRows4AVX2 computes 4 panels; see the type sparseRows. Distances are in bytes; mask is nil where the
+// last panel has all 16 columns. With each row, that many lines of each panel are fetched ahead.
+//
+//go:noescape
+func sparseRows4AVX2(values *float32, offsets *int32, starts *int32, b *float32, from *float32, add *float32, to *float32, ahead *float32, mask *int32, rows int, startStep int, bPanel int, fromStep int, addStep int, toStep int, fetches int, floor float32)
+
 // nonZerosAVX2 is portableNonZeros; channels counts vectors, and order[m] lists the set bits of m first.
 // It writes whole vectors, up to 7 values beyond the end.
 //

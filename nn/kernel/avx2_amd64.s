@@ -3166,6 +3166,402 @@ lineDone:
 	VZEROUPPER
 	RET
 
+// func sparseRows1AVX2(values *float32, offsets *int32, starts *int32, b *float32, from *float32, add *float32, to *float32, ahead *float32, mask *int32, rows int, startStep int, bPanel int, fromStep int, addStep int, toStep int, fetches int, floor float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sparseRows1AVX2(SB), NOSPLIT, $0-132
+	MOVQ         values+0(FP), AX
+	MOVQ         offsets+8(FP), CX
+	MOVQ         starts+16(FP), DX
+	MOVQ         from+32(FP), BX
+	MOVQ         add+40(FP), SI
+	MOVQ         to+48(FP), DI
+	MOVQ         bPanel+88(FP), R8
+	MOVQ         b+24(FP), R8
+	VBROADCASTSS floor+128(FP), Y0
+
+row:
+	VMOVUPS (BX), Y1
+	VMOVUPS 32(BX), Y2
+	MOVQ    ahead+56(FP), R9
+	MOVQ    fetches+120(FP), R10
+	TESTQ   R10, R10
+	JE      fetched
+
+fetch:
+	MOVQ       R9, R11
+	PREFETCHT1 (R11)
+	ADDQ       $0x40, R9
+	DECQ       R10
+	JNZ        fetch
+	MOVQ       R9, ahead+56(FP)
+
+fetched:
+	MOVL (DX), R9
+	MOVL 4(DX), R10
+	ADDQ startStep+80(FP), DX
+	CMPQ R9, R10
+	JE   multiplied
+
+multiply:
+	VBROADCASTSS (AX)(R9*1), Y3
+	MOVL         (CX)(R9*1), R11
+	VFMADD231PS  (R8)(R11*1), Y3, Y1
+	VFMADD231PS  32(R8)(R11*1), Y3, Y2
+	ADDQ         $0x04, R9
+	CMPQ         R9, R10
+	JNE          multiply
+
+multiplied:
+	CMPQ    mask+64(FP), $0x00
+	JNE     masked
+	VADDPS  (SI), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (DI)
+	VADDPS  32(SI), Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMOVUPS Y2, 32(DI)
+	JMP     stored
+
+masked:
+	MOVQ       mask+64(FP), R9
+	VMOVUPS    (R9), Y3
+	VMASKMOVPS (SI), Y3, Y4
+	VADDPS     Y4, Y1, Y1
+	VMAXPS     Y1, Y0, Y1
+	VMASKMOVPS Y1, Y3, (DI)
+	VMOVUPS    32(R9), Y1
+	VMASKMOVPS 32(SI), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+	VMAXPS     Y2, Y0, Y2
+	VMASKMOVPS Y2, Y1, 32(DI)
+
+stored:
+	ADDQ fromStep+96(FP), BX
+	ADDQ addStep+104(FP), SI
+	ADDQ toStep+112(FP), DI
+	DECQ rows+72(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparseRows2AVX2(values *float32, offsets *int32, starts *int32, b *float32, from *float32, add *float32, to *float32, ahead *float32, mask *int32, rows int, startStep int, bPanel int, fromStep int, addStep int, toStep int, fetches int, floor float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sparseRows2AVX2(SB), NOSPLIT, $0-132
+	MOVQ         values+0(FP), AX
+	MOVQ         offsets+8(FP), CX
+	MOVQ         starts+16(FP), DX
+	MOVQ         from+32(FP), BX
+	MOVQ         add+40(FP), SI
+	MOVQ         to+48(FP), DI
+	MOVQ         bPanel+88(FP), R8
+	MOVQ         b+24(FP), R9
+	MOVQ         R9, R10
+	ADDQ         R8, R10
+	VBROADCASTSS floor+128(FP), Y0
+
+row:
+	VMOVUPS (BX), Y1
+	VMOVUPS 32(BX), Y2
+	VMOVUPS 64(BX), Y3
+	VMOVUPS 96(BX), Y4
+	MOVQ    ahead+56(FP), R8
+	MOVQ    fetches+120(FP), R11
+	TESTQ   R11, R11
+	JE      fetched
+
+fetch:
+	MOVQ       R8, R12
+	PREFETCHT1 (R12)
+	ADDQ       bPanel+88(FP), R12
+	PREFETCHT1 (R12)
+	ADDQ       $0x40, R8
+	DECQ       R11
+	JNZ        fetch
+	MOVQ       R8, ahead+56(FP)
+
+fetched:
+	MOVL (DX), R8
+	MOVL 4(DX), R11
+	ADDQ startStep+80(FP), DX
+	CMPQ R8, R11
+	JE   multiplied
+
+multiply:
+	VBROADCASTSS (AX)(R8*1), Y5
+	MOVL         (CX)(R8*1), R12
+	VFMADD231PS  (R9)(R12*1), Y5, Y1
+	VFMADD231PS  32(R9)(R12*1), Y5, Y2
+	VFMADD231PS  (R10)(R12*1), Y5, Y3
+	VFMADD231PS  32(R10)(R12*1), Y5, Y4
+	ADDQ         $0x04, R8
+	CMPQ         R8, R11
+	JNE          multiply
+
+multiplied:
+	VADDPS  (SI), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (DI)
+	VADDPS  32(SI), Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMOVUPS Y2, 32(DI)
+	CMPQ    mask+64(FP), $0x00
+	JNE     masked
+	VADDPS  64(SI), Y3, Y3
+	VMAXPS  Y3, Y0, Y3
+	VMOVUPS Y3, 64(DI)
+	VADDPS  96(SI), Y4, Y4
+	VMAXPS  Y4, Y0, Y4
+	VMOVUPS Y4, 96(DI)
+	JMP     stored
+
+masked:
+	MOVQ       mask+64(FP), R8
+	VMOVUPS    (R8), Y1
+	VMASKMOVPS 64(SI), Y1, Y2
+	VADDPS     Y2, Y3, Y3
+	VMAXPS     Y3, Y0, Y3
+	VMASKMOVPS Y3, Y1, 64(DI)
+	VMOVUPS    32(R8), Y1
+	VMASKMOVPS 96(SI), Y1, Y2
+	VADDPS     Y2, Y4, Y4
+	VMAXPS     Y4, Y0, Y4
+	VMASKMOVPS Y4, Y1, 96(DI)
+
+stored:
+	ADDQ fromStep+96(FP), BX
+	ADDQ addStep+104(FP), SI
+	ADDQ toStep+112(FP), DI
+	DECQ rows+72(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparseRows3AVX2(values *float32, offsets *int32, starts *int32, b *float32, from *float32, add *float32, to *float32, ahead *float32, mask *int32, rows int, startStep int, bPanel int, fromStep int, addStep int, toStep int, fetches int, floor float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sparseRows3AVX2(SB), NOSPLIT, $0-132
+	MOVQ         values+0(FP), AX
+	MOVQ         offsets+8(FP), CX
+	MOVQ         starts+16(FP), DX
+	MOVQ         from+32(FP), BX
+	MOVQ         add+40(FP), SI
+	MOVQ         to+48(FP), DI
+	MOVQ         bPanel+88(FP), R8
+	MOVQ         b+24(FP), R9
+	MOVQ         R9, R10
+	ADDQ         R8, R10
+	MOVQ         R10, R11
+	ADDQ         R8, R11
+	VBROADCASTSS floor+128(FP), Y0
+
+row:
+	VMOVUPS (BX), Y1
+	VMOVUPS 32(BX), Y2
+	VMOVUPS 64(BX), Y3
+	VMOVUPS 96(BX), Y4
+	VMOVUPS 128(BX), Y5
+	VMOVUPS 160(BX), Y6
+	MOVQ    ahead+56(FP), R8
+	MOVQ    fetches+120(FP), R12
+	TESTQ   R12, R12
+	JE      fetched
+
+fetch:
+	MOVQ       R8, R13
+	PREFETCHT1 (R13)
+	ADDQ       bPanel+88(FP), R13
+	PREFETCHT1 (R13)
+	ADDQ       bPanel+88(FP), R13
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R8
+	DECQ       R12
+	JNZ        fetch
+	MOVQ       R8, ahead+56(FP)
+
+fetched:
+	MOVL (DX), R8
+	MOVL 4(DX), R12
+	ADDQ startStep+80(FP), DX
+	CMPQ R8, R12
+	JE   multiplied
+
+multiply:
+	VBROADCASTSS (AX)(R8*1), Y7
+	MOVL         (CX)(R8*1), R13
+	VFMADD231PS  (R9)(R13*1), Y7, Y1
+	VFMADD231PS  32(R9)(R13*1), Y7, Y2
+	VFMADD231PS  (R10)(R13*1), Y7, Y3
+	VFMADD231PS  32(R10)(R13*1), Y7, Y4
+	VFMADD231PS  (R11)(R13*1), Y7, Y5
+	VFMADD231PS  32(R11)(R13*1), Y7, Y6
+	ADDQ         $0x04, R8
+	CMPQ         R8, R12
+	JNE          multiply
+
+multiplied:
+	VADDPS  (SI), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (DI)
+	VADDPS  32(SI), Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMOVUPS Y2, 32(DI)
+	VADDPS  64(SI), Y3, Y3
+	VMAXPS  Y3, Y0, Y3
+	VMOVUPS Y3, 64(DI)
+	VADDPS  96(SI), Y4, Y4
+	VMAXPS  Y4, Y0, Y4
+	VMOVUPS Y4, 96(DI)
+	CMPQ    mask+64(FP), $0x00
+	JNE     masked
+	VADDPS  128(SI), Y5, Y5
+	VMAXPS  Y5, Y0, Y5
+	VMOVUPS Y5, 128(DI)
+	VADDPS  160(SI), Y6, Y6
+	VMAXPS  Y6, Y0, Y6
+	VMOVUPS Y6, 160(DI)
+	JMP     stored
+
+masked:
+	MOVQ       mask+64(FP), R8
+	VMOVUPS    (R8), Y1
+	VMASKMOVPS 128(SI), Y1, Y2
+	VADDPS     Y2, Y5, Y5
+	VMAXPS     Y5, Y0, Y5
+	VMASKMOVPS Y5, Y1, 128(DI)
+	VMOVUPS    32(R8), Y1
+	VMASKMOVPS 160(SI), Y1, Y2
+	VADDPS     Y2, Y6, Y6
+	VMAXPS     Y6, Y0, Y6
+	VMASKMOVPS Y6, Y1, 160(DI)
+
+stored:
+	ADDQ fromStep+96(FP), BX
+	ADDQ addStep+104(FP), SI
+	ADDQ toStep+112(FP), DI
+	DECQ rows+72(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparseRows4AVX2(values *float32, offsets *int32, starts *int32, b *float32, from *float32, add *float32, to *float32, ahead *float32, mask *int32, rows int, startStep int, bPanel int, fromStep int, addStep int, toStep int, fetches int, floor float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sparseRows4AVX2(SB), NOSPLIT, $0-132
+	MOVQ         values+0(FP), AX
+	MOVQ         offsets+8(FP), CX
+	MOVQ         starts+16(FP), DX
+	MOVQ         from+32(FP), BX
+	MOVQ         add+40(FP), SI
+	MOVQ         to+48(FP), DI
+	MOVQ         bPanel+88(FP), R8
+	MOVQ         b+24(FP), R9
+	MOVQ         R9, R10
+	ADDQ         R8, R10
+	MOVQ         R10, R11
+	ADDQ         R8, R11
+	MOVQ         R11, R12
+	ADDQ         R8, R12
+	VBROADCASTSS floor+128(FP), Y0
+
+row:
+	VMOVUPS (BX), Y1
+	VMOVUPS 32(BX), Y2
+	VMOVUPS 64(BX), Y3
+	VMOVUPS 96(BX), Y4
+	VMOVUPS 128(BX), Y5
+	VMOVUPS 160(BX), Y6
+	VMOVUPS 192(BX), Y7
+	VMOVUPS 224(BX), Y8
+	MOVQ    ahead+56(FP), R8
+	MOVQ    fetches+120(FP), R13
+	TESTQ   R13, R13
+	JE      fetched
+
+fetch:
+	MOVQ       R8, R14
+	PREFETCHT1 (R14)
+	ADDQ       bPanel+88(FP), R14
+	PREFETCHT1 (R14)
+	ADDQ       bPanel+88(FP), R14
+	PREFETCHT1 (R14)
+	ADDQ       bPanel+88(FP), R14
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R8
+	DECQ       R13
+	JNZ        fetch
+	MOVQ       R8, ahead+56(FP)
+
+fetched:
+	MOVL (DX), R8
+	MOVL 4(DX), R13
+	ADDQ startStep+80(FP), DX
+	CMPQ R8, R13
+	JE   multiplied
+
+multiply:
+	VBROADCASTSS (AX)(R8*1), Y9
+	MOVL         (CX)(R8*1), R14
+	VFMADD231PS  (R9)(R14*1), Y9, Y1
+	VFMADD231PS  32(R9)(R14*1), Y9, Y2
+	VFMADD231PS  (R10)(R14*1), Y9, Y3
+	VFMADD231PS  32(R10)(R14*1), Y9, Y4
+	VFMADD231PS  (R11)(R14*1), Y9, Y5
+	VFMADD231PS  32(R11)(R14*1), Y9, Y6
+	VFMADD231PS  (R12)(R14*1), Y9, Y7
+	VFMADD231PS  32(R12)(R14*1), Y9, Y8
+	ADDQ         $0x04, R8
+	CMPQ         R8, R13
+	JNE          multiply
+
+multiplied:
+	VADDPS  (SI), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (DI)
+	VADDPS  32(SI), Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMOVUPS Y2, 32(DI)
+	VADDPS  64(SI), Y3, Y3
+	VMAXPS  Y3, Y0, Y3
+	VMOVUPS Y3, 64(DI)
+	VADDPS  96(SI), Y4, Y4
+	VMAXPS  Y4, Y0, Y4
+	VMOVUPS Y4, 96(DI)
+	VADDPS  128(SI), Y5, Y5
+	VMAXPS  Y5, Y0, Y5
+	VMOVUPS Y5, 128(DI)
+	VADDPS  160(SI), Y6, Y6
+	VMAXPS  Y6, Y0, Y6
+	VMOVUPS Y6, 160(DI)
+	CMPQ    mask+64(FP), $0x00
+	JNE     masked
+	VADDPS  192(SI), Y7, Y7
+	VMAXPS  Y7, Y0, Y7
+	VMOVUPS Y7, 192(DI)
+	VADDPS  224(SI), Y8, Y8
+	VMAXPS  Y8, Y0, Y8
+	VMOVUPS Y8, 224(DI)
+	JMP     stored
+
+masked:
+	MOVQ       mask+64(FP), R8
+	VMOVUPS    (R8), Y1
+	VMASKMOVPS 192(SI), Y1, Y2
+	VADDPS     Y2, Y7, Y7
+	VMAXPS     Y7, Y0, Y7
+	VMASKMOVPS Y7, Y1, 192(DI)
+	VMOVUPS    32(R8), Y1
+	VMASKMOVPS 224(SI), Y1, Y2
+	VADDPS     Y2, Y8, Y8
+	VMAXPS     Y8, Y0, Y8
+	VMASKMOVPS Y8, Y1, 224(DI)
+
+stored:
+	ADDQ fromStep+96(FP), BX
+	ADDQ addStep+104(FP), SI
+	ADDQ toStep+112(FP), DI
+	DECQ rows+72(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func nonZerosAVX2(values *float32, offsets *int32, starts *int32, x *float32, order *uint8, at int, positions int, channels int) (end int)
 // Requires: AVX, AVX2, POPCNT
 TEXT ·nonZerosAVX2(SB), NOSPLIT, $0-72

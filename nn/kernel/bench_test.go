@@ -205,3 +205,38 @@ func BenchmarkSparse(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSparseDense counts all products, as BenchmarkSparse does.
+func BenchmarkSparseDense(b *testing.B) {
+	d := Dense{3136, 1024}
+	for _, rows := range []int{benchRows, 64} {
+		for _, density := range []float64{1, .5, .4, .3} {
+			r := newRand(1)
+			x, dy, w := normals(r, rows*d.In), normals(r, rows*d.Out), normals(r, d.In*d.Out)
+			thin(x, density, 1)
+			thin(dy, density, 2)
+			packed, transposed := make([]float32, d.PackedForward()), make([]float32, d.PackedInputGrad())
+			d.PackForward(packed, w)
+			d.PackInputGrad(transposed, w)
+			y, dx, scratch := make([]float32, len(dy)), make([]float32, len(x)), make([]float32, d.ListScratch(rows))
+			packed, _ = noted(packed)
+			transposed, _ = noted(transposed)
+			for name, f := range map[string]func(){
+				"forward/dense": func() { multiply(y, x, packed, nil, rows, d.In, d.Out, true) },
+				"forward/sparse": func() {
+					l, _ := listAllRows(x, scratch, rows, d.In)
+					sparseMultiply(y, l, packed, nil, rows, d.In, d.Out, true)
+				},
+				"input/dense": func() { multiply(dx, dy, transposed, nil, rows, d.Out, d.In, false) },
+				"input/sparse": func() {
+					l, _ := listAllRows(dy, scratch, rows, d.Out)
+					sparseMultiply(dx, l, transposed, nil, rows, d.Out, d.In, false)
+				},
+			} {
+				b.Run(fmt.Sprintf("madry_fc1/%d/%s/%v", rows, name, density), func(b *testing.B) {
+					measure(b, rows*d.In*d.Out, f)
+				})
+			}
+		}
+	}
+}

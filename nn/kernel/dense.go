@@ -4,30 +4,48 @@ package kernel
 type Dense struct{ In, Out int }
 
 // PackedForward is the number of values of the weights packed for Forward.
-func (d Dense) PackedForward() int { return d.In * panels(d.Out) * panel }
+func (d Dense) PackedForward() int { return d.In*panels(d.Out)*panel + noteSize }
 
 // PackForward packs w [In,Out] for Forward.
 func (d Dense) PackForward(dst, w []float32) {
-	packPanels(dst[:d.PackedForward()], w[:d.In*d.Out], d.In, d.Out)
+	w = w[:d.In*d.Out]
+	packPanels(note(dst[:d.PackedForward()], w), w, d.In, d.Out)
 }
 
 // PackedInputGrad is the number of values of the weights packed for InputGrad.
-func (d Dense) PackedInputGrad() int { return d.Out * panels(d.In) * panel }
+func (d Dense) PackedInputGrad() int { return d.Out*panels(d.In)*panel + noteSize }
 
 // PackInputGrad packs w [In,Out] for InputGrad.
 func (d Dense) PackInputGrad(dst, w []float32) {
-	packTransposed(dst[:d.PackedInputGrad()], w[:d.In*d.Out], d.Out, d.In)
+	w = w[:d.In*d.Out]
+	packTransposed(note(dst[:d.PackedInputGrad()], w), w, d.Out, d.In)
 }
 
-// Forward computes y = x*w + bias, with ReLU on top if relu is set. bias may be nil; scratch is
-// not used.
+// ListScratch is the number of values that Forward and InputGrad may use as scratch, to multiply
+// only what is not zero; with less they multiply all, with the same result.
+func (d Dense) ListScratch(rows int) int { return sparseScratch(rows, max(d.In, d.Out)) }
+
+// Forward computes y = x*w + bias, with ReLU on top if relu is set. bias may be nil.
 func (d Dense) Forward(y, x, packed, bias []float32, rows int, relu bool, scratch []float32) {
-	multiply(y[:rows*d.Out], x[:rows*d.In], packed, bias, rows, d.In, d.Out, relu)
+	b, finite := noted(packed[:d.PackedForward()])
+	multiplyEither(y[:rows*d.Out], x[:rows*d.In], b, bias, finite && !hasNegativeZero(bias), rows, d.In, d.Out, relu, scratch)
 }
 
-// InputGrad computes dx [rows,In] from dy [rows,Out]; scratch is not used.
+// InputGrad computes dx [rows,In] from dy [rows,Out].
 func (d Dense) InputGrad(dx, dy, packed []float32, rows int, scratch []float32) {
-	multiply(dx[:rows*d.In], dy[:rows*d.Out], packed, nil, rows, d.Out, d.In, false)
+	b, finite := noted(packed[:d.PackedInputGrad()])
+	multiplyEither(dx[:rows*d.In], dy[:rows*d.Out], b, nil, finite, rows, d.Out, d.In, false, scratch)
+}
+
+// multiplyEither takes the form that is faster.
+func multiplyEither(y, x, b, bias []float32, maySkip bool, rows, k, n int, relu bool, scratch []float32) {
+	if maySkip {
+		if l, ok := listRows(x, scratch, rows, k, n); ok {
+			sparseMultiply(y, l, b, bias, rows, k, n, relu)
+			return
+		}
+	}
+	multiply(y, x, b, bias, rows, k, n, relu)
 }
 
 // residentValues bounds what multiply expects to stay in the second-level cache.
@@ -90,7 +108,7 @@ const (
 	blockInputs = 48
 )
 
-// Scratch is the number of values that each call may use as scratch for the given rows.
+// Scratch is the number of values that WeightGrad may use as scratch for the given rows.
 func (d Dense) Scratch(rows int) int {
 	return min(rows, blockRows) * (blockInputs + panels(d.Out)*panel)
 }

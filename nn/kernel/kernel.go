@@ -31,8 +31,9 @@ type implementation struct {
 	tile func(t tile)
 	dots func(d dots)
 
-	sparse   func(s sparse)
-	nonZeros func(l nonZeros, starts []int32, x []float32, at, channels int) int
+	sparse     func(s sparse)
+	sparseRows func(s sparseRows)
+	nonZeros   func(l nonZeros, starts []int32, x []float32, at, channels int) int
 
 	relu      func(y, x []float32)
 	reluGrad  func(dx, y, dy []float32)

@@ -49,25 +49,25 @@ func (m image) listSize() int {
 	return 2*(m.h*m.w*m.channels+lanes) + m.height*(m.width+1) + m.partialSize()
 }
 
-// What is multiplied at most, in thousandths, for the sparse form to be the faster one. A window
-// that moves line by line over a few channels does too little for each position; one over many
-// reads more weights than the first-level cache holds.
+// What share of the values, in thousandths, may be left for the sparse form to be faster. Over few
+// channels it does too little at each position; over many it reads more weights than the
+// first-level cache holds.
 const (
-	leastLine      = 64        // values of a window's line
-	longLine       = blockTaps // …
-	sparseShare    = 700
-	longLinesShare = 150
+	leastLine     = 64        // values of a window's line
+	residentLine  = blockTaps // whose weights the cache holds
+	residentShare = 700
+	longLineShare = 150
 )
 
 // listIfSparse lists the non-zeros of x if multiplying only these is faster; else the list is empty.
 // The answer depends on nothing but the shape and the number of non-zeros.
 func (m image) listIfSparse(x, scratch []float32, window int) nonZeros {
-	line, share := window*m.channels, sparseShare
-	if line > longLine {
-		share = longLinesShare
-	}
-	if line < leastLine {
+	line, share := window*m.channels, residentShare
+	switch {
+	case line < leastLine:
 		return nonZeros{}
+	case line > residentLine:
+		share = longLineShare
 	}
 	if l := m.list(x, scratch); len(l.values)*1000 <= share*m.h*m.w*m.channels {
 		return l

@@ -74,7 +74,7 @@ func (s *sparse) runAVX2() {
 	case s.window == 2:
 		f = sparse2x1AVX2
 	}
-	bias, mask, floor, accumulate := &noBiases[0], (*int32)(nil), unbounded, 0
+	bias, mask, floor, accumulate := &zeros[0], (*int32)(nil), unbounded, 0
 	if s.bias != nil {
 		bias = &s.bias[0]
 	}
@@ -87,9 +87,40 @@ func (s *sparse) runAVX2() {
 	if s.accumulate {
 		accumulate = 1
 	}
-	f(&values[0], &offsets[0], &s.list.starts[s.first], &s.b[0], &s.y[0], bias, &s.list.partial[0], &noBiases[0], mask,
+	f(&values[0], &offsets[0], &s.list.starts[s.first], &s.b[0], &s.y[0], bias, &s.list.partial[0], &zeros[0], mask,
 		s.lines, s.width, s.list.width*floatBytes, s.bTap*floatBytes, s.bOuter*floatBytes, s.bPanel*floatBytes,
 		s.yStep*floatBytes, s.yLine*floatBytes, s.outer, accumulate, floor)
 }
 
-var noBiases [maxPanels * panel]float32
+func sparseRowsAVX2(s sparseRows) {
+	if s.rows == 0 {
+		return
+	}
+	last := (s.panels-1)*panel + s.cols - 1
+	_, _, _ = s.from[(s.rows-1)*s.fromStep+last], s.add[(s.rows-1)*s.addStep+last], s.to[(s.rows-1)*s.toStep+last]
+	_, _ = s.starts[(s.rows-1)*s.startStep+1], s.b[(s.panels-1)*s.bPanel]
+	values, offsets := s.list.values[:1], s.list.offsets[:1] // even if all is zero
+	f := sparseRows4AVX2
+	switch s.panels {
+	case 1:
+		f = sparseRows1AVX2
+	case 2:
+		f = sparseRows2AVX2
+	case 3:
+		f = sparseRows3AVX2
+	}
+	ahead, fetches := &s.b[0], 0
+	if len(s.ahead) > 0 {
+		ahead, fetches = &s.ahead[0], (partLines+s.rows-1)/s.rows
+	}
+	mask, floor := (*int32)(nil), unbounded
+	if s.cols < panel {
+		mask = &masks[panel-s.cols]
+	}
+	if s.rectified {
+		floor = 0
+	}
+	f(&values[0], &offsets[0], &s.starts[0], &s.b[0], &s.from[0], &s.add[0], &s.to[0], ahead, mask,
+		s.rows, s.startStep*floatBytes, s.bPanel*floatBytes,
+		s.fromStep*floatBytes, s.addStep*floatBytes, s.toStep*floatBytes, fetches, floor)
+}

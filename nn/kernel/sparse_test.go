@@ -97,6 +97,96 @@ func TestSparseRandomShapes(t *testing.T) {
 	})
 }
 
+// checkSparseRows compares the two forms of a product, bit by bit.
+func checkSparseRows(t *testing.T, rows, k, n int, density float64, seed uint64, values ...float32) {
+	t.Helper()
+	r := newRand(seed)
+	x, w, bias := normals(r, rows*k), normals(r, k*n), normals(r, n)
+	for i, v := range values {
+		x[(i*7919+int(seed))%len(x)] = v
+	}
+	thin(x, density, seed)
+	b, scratch := newGuarded(panels(n)*panel*k), newGuarded(sparseScratch(rows, k))
+	packPanels(b.x, w, k, n)
+	for _, relu := range []bool{false, true} {
+		for _, bias := range [][]float32{inGuards(bias), nil} {
+			want, got := make([]float32, rows*n), newGuarded(rows*n)
+			multiply(want, x, b.x, bias, rows, k, n, relu)
+			l, _ := listAllRows(x, scratch.x, rows, k)
+			sparseMultiply(got.x, l, b.x, bias, rows, k, n, relu)
+			sameBits(t, fmt.Sprintf("[%d,%d]*[%[2]d,%d], density %v: y", rows, k, n, density), got.x, want)
+			got.check(t, "y")
+			scratch.check(t, "scratch")
+		}
+	}
+}
+
+func TestSparseRows(t *testing.T) {
+	r := newRand(4)
+	tiny, inf, nan := math.Float32frombits(1), float32(math.Inf(1)), float32(math.NaN())
+	eachImplementation(t, func(t *testing.T) {
+		for i, d := range densities {
+			checkSparseRows(t, 5, 1024, 200, d, uint64(i))
+		}
+		for i := range 60 {
+			rows, k, n := 1+r.IntN(9), 1+r.IntN(900), 1+r.IntN(150)
+			checkSparseRows(t, rows, k, n, r.Float64(), uint64(i))
+			checkSparseRows(t, rows, k, n, r.Float64(), uint64(i), inf, nan, -inf)
+			checkSparseRows(t, rows, k, n, r.Float64(), uint64(i), tiny, -tiny, 1e-38, math.MaxFloat32)
+		}
+	})
+}
+
+// TestDenseChoice goes through Forward and InputGrad with scratch for lists, and with weights for
+// which zeros must be multiplied.
+func TestDenseChoice(t *testing.T) {
+	inf, negativeZero := float32(math.Inf(1)), float32(math.Copysign(0, -1))
+	d, rows := Dense{In: 300, Out: 260}, 6
+	for name, test := range map[string]struct {
+		density              float64
+		weight, bias, factor float32
+	}{
+		"sparse":             {.1, 1, 1, 1},
+		"dense":              {1, 1, 1, 1},
+		"infinite weight":    {.1, inf, 1, 1},
+		"underflow, bias -0": {.02, 1, negativeZero, -1e-44},
+	} {
+		eachImplementation(t, func(t *testing.T) {
+			r := newRand(6)
+			x, dy, w, bias := normals(r, rows*d.In), normals(r, rows*d.Out), normals(r, d.In*d.Out), make([]float32, d.Out)
+			thin(x, test.density, 1)
+			thin(dy, test.density, 2)
+			if test.factor < 0 {
+				for i := range w {
+					w[i] = .1
+				}
+				for i := range x {
+					x[i] = float32(math.Abs(float64(x[i]))) * test.factor
+				}
+			}
+			w[777] = test.weight
+			for i := range bias {
+				bias[i] = test.bias
+			}
+			packed, flipped := make([]float32, d.PackedForward()), make([]float32, d.PackedInputGrad())
+			d.PackForward(packed, w)
+			d.PackInputGrad(flipped, w)
+			scratch := make([]float32, d.ListScratch(rows))
+			got, want := make([]float32, len(dy)), make([]float32, len(dy))
+			d.Forward(want, x, packed, bias, rows, false, nil)
+			d.Forward(got, x, packed, bias, rows, false, scratch)
+			sameBits(t, name+": y", got, want)
+			got, want = make([]float32, len(x)), make([]float32, len(x))
+			d.InputGrad(want, dy, flipped, rows, nil)
+			d.InputGrad(got, dy, flipped, rows, scratch)
+			sameBits(t, name+": dx", got, want)
+			if n := testing.AllocsPerRun(2, func() { d.InputGrad(got, dy, flipped, rows, scratch) }); n > 0 {
+				t.Errorf("%s: %v allocations", name, n)
+			}
+		})
+	}
+}
+
 // TestSparseChoice goes through Forward and InputGrad: whatever they choose, the bits are those of
 // the dense form, also where it matters that zeros are multiplied.
 func TestSparseChoice(t *testing.T) {

@@ -28,6 +28,9 @@ func main() {
 		}
 		sparse(taps, panels)
 	}
+	for panels := 1; panels <= 4; panels++ {
+		sparseRows(panels)
+	}
 	nonZeros()
 	elementwise()
 	optimizer()

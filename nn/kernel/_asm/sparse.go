@@ -149,7 +149,7 @@ func sparse(taps, panels int) {
 		Label(label("multiplied"))
 		TESTQ(column, column)
 		JL(LabelRef(label("next")))
-		w.end(w.sums[(c+1)%taps], floor, add, to, maskNow, c)
+		sparseEnd(w.sums[(c+1)%taps], floor, add, to, maskNow, fmt.Sprint(c))
 		ADDQ(addStep, add)
 		ADDQ(toStep, to)
 		Label(label("next"))
@@ -174,9 +174,10 @@ func sparse(taps, panels int) {
 	RET()
 }
 
-// end adds bias or earlier sums, applies the floor, and stores, as tileEnd does.
-func (w *window) end(sums []reg.VecVirtual, floor reg.VecVirtual, add, to reg.GPVirtual, mask Mem, c int) {
-	label := func(s string) string { return fmt.Sprint(s, c) }
+// sparseEnd adds bias or earlier sums, applies the floor, and stores, as tileEnd does. The suffix
+// tells its labels apart.
+func sparseEnd(sums []reg.VecVirtual, floor reg.VecVirtual, add, to reg.GPVirtual, mask Mem, suffix string) {
+	label := func(s string) string { return s + suffix }
 	last := len(sums) - 2
 	store := func(i int) {
 		s, disp := sums[i], i*vectorBytes

@@ -1,0 +1,155 @@
+package kernel
+
+// sparseRows multiplies the non-zeros of a part of each row with up to four panels of b:
+//
+//	to[row][n] = add[row][n] + (from[row][n] + sum over e of values[e] * b[n/16][offsets[e] + n%16])
+//
+// where e runs over the entries from starts[row*startStep] to before the next start. A step of 0
+// gives all rows the same values.
+type sparseRows struct {
+	list                      nonZeros
+	starts                    []int32
+	b, ahead, from, add, to   []float32 // from ahead on b is fetched early
+	rows, startStep           int
+	bPanel                    int
+	fromStep, addStep, toStep int
+	panels, cols              int // cols of the last panel
+	rectified                 bool
+}
+
+// groupPanels is the number of panels that are computed side by side, partLines the number of their
+// lines that stay in the first-level cache while all rows meet them. (It holds more; but in layers
+// with sizes of powers of two the panels crowd the same sets.)
+const (
+	groupPanels = 4
+	partLines   = 80
+)
+
+var zeros [groupPanels * panel]float32
+
+// place says where a part is: first or last in its block, and whether in a later block.
+type place struct{ first, last, later bool }
+
+// parts cuts k products into the blocks of multiply, and those into parts; it calls f for the n
+// products from i on.
+func parts(k int, f func(i, n int, at place)) {
+	blocks := (k + blockTaps - 1) / blockTaps
+	size := (k + blocks - 1) / blocks
+	for i := 0; i < k; i += size {
+		end := min(i+size, k)
+		for j := i; j < end; j += partLines {
+			f(j, min(partLines, end-j), place{first: j == i, last: j+partLines >= end, later: i > 0})
+		}
+	}
+}
+
+// countParts is the number of parts of k products.
+func countParts(k int) (n int) {
+	parts(k, func(int, int, place) { n++ })
+	return n
+}
+
+// sparseScratch is the number of values that sparseMultiply takes.
+func sparseScratch(rows, k int) int {
+	return 2*(rows*k+lanes) + rows*(countParts(k)+1) + rows*groupPanels*panel
+}
+
+// Smaller products are not worth a list. The share is that of the values that may be left, in
+// thousandths, for it to pay.
+const (
+	leastDepth      = 256
+	leastColumns    = groupPanels * panel
+	denseRowsShare  = 500
+	leastSparseRows = 4 // fewer only wait for the weights
+)
+
+// listRows lists the non-zeros of x [rows,k] if multiplying only these is faster.
+func listRows(x, scratch []float32, rows, k, n int) (l nonZeros, ok bool) {
+	if k < leastDepth || n < leastColumns || rows < leastSparseRows || len(scratch) < sparseScratch(rows, k) {
+		return l, false
+	}
+	l, count := listAllRows(x, scratch, rows, k)
+	return l, count*1000 <= denseRowsShare*rows*k
+}
+
+// listAllRows lists the non-zeros of x [rows,k], row by row and part by part, and counts them.
+func listAllRows(x, scratch []float32, rows, k int) (l nonZeros, count int) {
+	size, width := rows*k+lanes, countParts(k)+1
+	l = nonZeros{
+		values: scratch[:size], offsets: integers(scratch[size : 2*size]),
+		starts: integers(scratch[2*size:][:rows*width]), width: width,
+		partial: scratch[2*size+rows*width:][:rows*groupPanels*panel],
+	}
+	at := 0
+	for r := range rows {
+		starts := l.starts[r*width:]
+		parts(k, func(i, n int, _ place) {
+			at = current.nonZeros(l, starts[:1], x[r*k+i:][:n], at, n)
+			starts = starts[1:]
+		})
+		starts[0] = int32(at)
+	}
+	return l, at / 4
+}
+
+// sparseMultiply is multiply from the list of x. The sums have the order and the blocks of multiply.
+func sparseMultiply(y []float32, l nonZeros, b, bias []float32, rows, k, n int, relu bool) {
+	for p := 0; p < panels(n); p += groupPanels {
+		s := sparseRows{list: l, rows: rows, startStep: l.width, bPanel: k * panel, panels: min(groupPanels, panels(n)-p)}
+		width := s.panels * panel
+		part := 0 // the closure does not escape: nothing is allocated
+		parts(k, func(i, lines int, at place) {
+			s.starts = l.starts[part:]
+			part++
+			s.b = b[(p*k+i)*panel:]
+			s.ahead = s.b[lines*panel:]
+			s.from, s.fromStep = zeros[:], 0
+			s.add, s.addStep = zeros[:], 0
+			s.to, s.toStep = l.partial, width
+			s.cols, s.rectified = panel, false
+			if !at.first {
+				s.from, s.fromStep = l.partial, width
+			}
+			if at.last {
+				s.cols = min(panel, n-(p+s.panels-1)*panel)
+				s.to, s.toStep = y[p*panel:], n
+				if at.later {
+					s.add, s.addStep = s.to, n
+				} else if bias != nil {
+					s.add = bias[p*panel:]
+				}
+				s.rectified = relu && i+lines == k
+			}
+			current.sparseRows(s)
+		})
+	}
+}
+
+// portableSparseRows computes one panel of one row at a time.
+func portableSparseRows(s sparseRows) {
+	for r := range s.rows {
+		from, to := s.starts[r*s.startStep]/4, s.starts[r*s.startStep+1]/4
+		offsets := s.list.offsets[from:to]
+		for p := range s.panels {
+			cols := panel
+			if p == s.panels-1 {
+				cols = s.cols
+			}
+			sums := *(*[panel]float32)(s.from[r*s.fromStep+p*panel:])
+			for i, x := range s.list.values[from:to] {
+				w := (*[panel]float32)(s.b[p*s.bPanel+int(offsets[i]/4):])
+				for n := range sums {
+					sums[n] += x * w[n]
+				}
+			}
+			add, y := s.add[r*s.addStep+p*panel:], s.to[r*s.toStep+p*panel:]
+			for n := range cols {
+				v := sums[n] + add[n]
+				if s.rectified {
+					v = rectify(v)
+				}
+				y[n] = v
+			}
+		}
+	}
+}
