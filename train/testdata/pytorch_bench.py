@@ -74,10 +74,11 @@ def setting(channels_last, bf16, compiled):
     return step, forward
 
 
-def median(f, n):
+def median(f, n, budget=10):
+    """The median time of n calls after one that warms up, or of fewer once budget seconds are spent."""
+    t, begun = [], time.perf_counter()
     f()
-    t = []
-    for _ in range(n):
+    while len(t) < n and (not t or time.perf_counter() - begun < budget):
         s = time.perf_counter()
         f()
         t.append(time.perf_counter() - s)
