@@ -52,7 +52,7 @@ func Eval(ctx context.Context, cfg *Config, path string, opt Options) error {
 			return fmt.Errorf("cannot make the report's folder: %w", err)
 		}
 	}
-	m, err := r.network(spec, toWeights(f.Tensors), r.cfg.Eval.Batch)
+	m, err := r.network(spec, f.Weights(), r.cfg.Eval.Batch)
 	if err != nil {
 		return fmt.Errorf("%q: %w", path, err)
 	}

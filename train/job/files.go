@@ -25,13 +25,6 @@ func textWriter(text string) func(w io.Writer) error {
 	}
 }
 
-func toWeights(tensors []checkpoints.Tensor) (list []nn.Weight) {
-	for _, t := range tensors {
-		list = append(list, nn.Weight(t))
-	}
-	return list
-}
-
 // writeCheckpoint writes a network as NAME.safetensors with what is known about it.
 func (r *run) writeCheckpoint(name string, spec nn.Spec, weights []nn.Weight, figures []checkpoints.Figure) error {
 	f := &checkpoints.File{Meta: checkpoints.Meta{

@@ -283,7 +283,7 @@ func (r *run) weightsOf(path string) ([]nn.Weight, error) {
 	if err := f.Finite(); err != nil {
 		return nil, fmt.Errorf("%q: %w", path, err)
 	}
-	weights := toWeights(f.Tensors)
+	weights := f.Weights()
 	m, err := nn.Build(r.spec(), r.dev, 1, r.stream("unused"))
 	if err != nil {
 		return nil, err

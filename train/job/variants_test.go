@@ -58,7 +58,7 @@ func read(t *testing.T, path string) *checkpoints.File {
 	return f
 }
 
-func weightsIn(t *testing.T, path string) []nn.Weight { return toWeights(read(t, path).Tensors) }
+func weightsIn(t *testing.T, path string) []nn.Weight { return read(t, path).Weights() }
 
 // tables checks that both tables are whole.
 func tables(t *testing.T, dir string) {
@@ -91,7 +91,7 @@ func TestEnsemble(t *testing.T) {
 			}
 			var members [2][][]float64
 			var parts [2][]nn.Weight
-			for _, w := range toWeights(f.Tensors) {
+			for _, w := range f.Weights() {
 				i := int(w.Name[len("members.")] - '0')
 				w.Name = w.Name[len("members.0."):]
 				parts[i] = append(parts[i], w)
@@ -102,7 +102,7 @@ func TestEnsemble(t *testing.T) {
 			if reflect.DeepEqual(members[0], members[1]) {
 				t.Error("both members are the same")
 			}
-			for r, got := range logits(t, spec, toWeights(f.Tensors)) {
+			for r, got := range logits(t, spec, f.Weights()) {
 				want := make([]float64, 4)
 				for j := range want {
 					a, b := members[0][r], members[1][r]
