@@ -86,9 +86,9 @@ func (e *executable) bindConv(i int, instr device.Instr) (scratch int) {
 	switch op := instr.Op.(type) {
 	case device.Conv:
 		k := kernel.Conv{Window: op.Window, Out: op.Out}
-		op.ReLU = false
+		relu := op.ReLU
+		op.ReLU = false // the packed weights are the same with it and without
 		w := e.packed(e.p.Buffers[in[1]].Param, op, k.PackedForward(), k.PackForward)
-		relu := instr.Op.(device.Conv).ReLU
 		e.kernels[i] = func(f *frame, r, n int) {
 			k.Forward(f.at(out[0], r, n), f.at(in[0], r, n), w.data, f.all(in[2]), relu, f.scratch)
 		}
@@ -115,9 +115,9 @@ func (e *executable) bindDense(i int, instr device.Instr) (scratch int) {
 	switch op := instr.Op.(type) {
 	case device.Dense:
 		k := kernel.Dense{In: op.In, Out: op.Out}
-		op.ReLU = false
+		relu := op.ReLU
+		op.ReLU = false // the packed weights are the same with it and without
 		w := e.packed(e.p.Buffers[in[1]].Param, op, k.PackedForward(), k.PackForward)
-		relu := instr.Op.(device.Dense).ReLU
 		e.kernels[i] = func(f *frame, r, n int) {
 			k.Forward(f.at(out[0], r, n), f.at(in[0], r, n), w.data, f.all(in[2]), n, relu, f.scratch)
 		}
