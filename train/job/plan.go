@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -113,13 +114,10 @@ func (r *run) measureSpeed() (speed, error) {
 	call := &device.Call{Rows: rows, X: x, Labels: b.Labels, Loss: nn.CrossEntropy{}, Scale: 1 / float32(rows), Logits: m.New(rows * m.Classes())}
 	loop := &device.Loop{Steps: 4, Epsilon: 0.1, StepSize: 0.05, Example: b.Index, Adv: adv}
 	perRow := func(times int, f func() error) time.Duration {
-		var err2 error
 		best := time.Duration(math.MaxInt64)
 		for range 3 {
 			begun := time.Now()
-			if err2 = f(); err2 != nil {
-				err = err2
-			}
+			err = errors.Join(err, f())
 			best = min(best, time.Since(begun))
 		}
 		return best / time.Duration(rows*times)
