@@ -47,10 +47,12 @@ type Model struct {
 	Classes []string `json:"classes"` // names, by label
 }
 
-// ThreatModel is the set of perturbations that the network was hardened against.
+// ThreatModel is the set of perturbations that the network was hardened against, and how.
 type ThreatModel struct {
 	Norm    string  `json:"norm"`
 	Epsilon float64 `json:"epsilon"` // pixels in [0,1]
+	// AdversarialShare is the share of adversarial examples in a minibatch of the training.
+	AdversarialShare float64 `json:"adversarial_share,omitempty"`
 }
 
 // Figure is a measured accuracy, a fraction of N examples. Attack is "" for clean accuracy.

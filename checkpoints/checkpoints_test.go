@@ -27,7 +27,7 @@ func sample() *File {
 		Meta: Meta{
 			Version:     Version,
 			Model:       Model{nn.Spec{Members: []nn.Spec{sampleSpec(), sampleSpec()}, Combine: nn.MeanLogits, Input: nn.Shape{H: 28, W: 28, C: 1}, Classes: 2}, []string{`"sha256":"`, "<é>"}},
-			ThreatModel: ThreatModel{"linf", 0.3},
+			ThreatModel: ThreatModel{Norm: "linf", Epsilon: 0.3},
 			Figures:     []Figure{{"", "test", 0.984, 1000}, {"pgd-100x10", "test", 0.89, 1000}},
 			Seed:        math.MaxUint64,
 			Provenance:  Provenance{"abc", true, "go1.26", "a CPU", "md5"},

@@ -69,9 +69,8 @@ func Eval(ctx context.Context, cfg *Config, path string, opt Options) error {
 		return err
 	}
 	rep.Run, rep.Model, rep.Selection = filepath.Base(path), spec.Name(), "as the checkpoint was trained"
-	rep.Seed = r.cfg.Seed
 	rep.ThreatModel = trainedAgainst(f.Meta.ThreatModel)
-	rep.AdversarialShare = r.cfg.Defense.Value.Share()
+	rep.AdversarialShare = f.Meta.ThreatModel.AdversarialShare
 	if err := rep.WriteAfter(r.opt.Stdout); err != nil {
 		return err
 	}

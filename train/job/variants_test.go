@@ -244,13 +244,14 @@ func TestEval(t *testing.T) {
 	var said strings.Builder
 	o := quiet(dir)
 	o.Threads, o.Stdout = 3, &said
-	if err := Eval(context.Background(), load(t, "eval.batch=7"), best, o); err != nil {
+	// How the network was trained is the checkpoint's to say, not the config's that measures it.
+	if err := Eval(context.Background(), load(t, "eval.batch=7", "defense.adversarial=1"), best, o); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := rows(t, dir, "after"), rows(t, unbroken(t), "after"); !reflect.DeepEqual(got, want) {
 		t.Errorf("rows %+v, want %+v", got, want)
 	}
-	for _, want := range []string{"PGD-3 x2", "worst case", "trained against Linf, eps 0.1"} {
+	for _, want := range []string{"PGD-3 x2", "worst case", "trained against Linf, eps 0.1", "50 % of each minibatch adversarial"} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("the table says nothing of %q:\n%s", want, said.String())
 		}
