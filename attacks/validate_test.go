@@ -20,7 +20,7 @@ func TestValidate(t *testing.T) {
 		{"pgd", `eps = 1.5`, `test.toml:3: "attack.eps": 1.5 is more than the whole range of a pixel in [0,1]: in Linf use a value such as 0.3 or "8/255"`},
 		{"noise", `eps = 8`, `test.toml:3: "attack.eps": 8 is more than the whole range of a pixel in [0,1]: in Linf use a value such as 0.3 or "8/255"`},
 		{"pgd", "norm = \"l2\"\neps = 500", `test.toml:4: "attack.eps": 500 is larger than any L2 distance between images with pixels in [0,1]`},
-		{"pgd", `norm = "linfty"`, `test.toml:3: "attack.norm": unknown norm "linfty": use "linf" or "l2"`},
+		{"pgd", `norm = "linfty"`, `test.toml:3: "attack.norm": unknown norm "linfty": use "linf", "l2" or "l1"`},
 		{"pgd", `steps = 0`, `test.toml:3: "attack.steps": 0 must be at least 1`},
 		{"pgd", `step_size = 0`, `test.toml:3: "attack.step_size": 0 must be above 0`},
 		{"pgd", `restarts = 0`, `test.toml:3: "attack.restarts": 0 must be at least 1`},

@@ -39,9 +39,7 @@ func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, err
 	e.dev.pool.run(e.tiles(c.Rows), e.attackWork)
 	var sum device.Counts
 	for _, f := range e.frames {
-		sum.Gradients += f.counts.Gradients
-		sum.Zero += f.counts.Zero
-		sum.NonFinite += f.counts.NonFinite
+		sum.Add(f.counts)
 	}
 	e.call, e.loop = nil, nil
 	return sum, nil
@@ -150,7 +148,9 @@ func unit(s rng.Stream, example, restart uint32) float64 {
 // go of those that succeed. It returns how many rows go on.
 func (e *executable) judge(f *frame, n int, last bool) int {
 	l, s := e.loop, &f.state
-	if !last {
+	if last {
+		f.counts.Forwards += n
+	} else {
 		f.counts.Gradients += n
 	}
 	size, classes := e.p.Buffers[e.p.X].Size, e.p.Buffers[e.p.Logits].Size

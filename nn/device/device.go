@@ -57,8 +57,11 @@ type Call struct {
 	Soft Tensor
 	// Scale multiplies d(loss)/d(logits): 1 for a sum over rows, 1/Rows for a mean.
 	Scale float32
-	// Noise seeds dropout: one number for each step of training.
+	// Noise seeds what is random in a network: dropout in training (one number for each step), and
+	// the random parts of a randomised defence (one number for each question of an attack).
 	Noise uint64
+	// Example numbers each row, where not nil, for a network that draws random numbers.
+	Example []uint32
 }
 
 // Loss computes a value and a gradient for each row of a block of logits.
@@ -102,9 +105,23 @@ type Parameter struct {
 
 // Counts says what an attack's loop did.
 type Counts struct {
+	Forwards  int // forward passes of single examples, those on the way to a gradient not counted
 	Gradients int // gradients of single examples that were computed
 	Zero      int // of those, how many were zero everywhere
 	NonFinite int // of those, how many held a NaN or an infinity
+}
+
+// Add adds another loop's counts.
+func (c *Counts) Add(o Counts) {
+	c.Forwards += o.Forwards
+	c.Gradients += o.Gradients
+	c.Zero += o.Zero
+	c.NonFinite += o.NonFinite
+}
+
+// Minus is what was added to o to give c.
+func (c Counts) Minus(o Counts) Counts {
+	return Counts{c.Forwards - o.Forwards, c.Gradients - o.Gradients, c.Zero - o.Zero, c.NonFinite - o.NonFinite}
 }
 
 // Argmax is the index of the largest of a row's logits, the first of equals.

@@ -37,6 +37,7 @@ type Norm int
 const (
 	Linf Norm = iota
 	L2
+	L1
 )
 
 // Start is the first iterate of a Loop.
