@@ -10,10 +10,11 @@ import (
 )
 
 // PGD is projected gradient descent (Madry et al. 2018, section 2.1; Kurakin et al. 2017 without
-// the random start): steps along the sign of the gradient (Linf) or the gradient (L2), each
-// followed by the projection onto the ball and [0,1].
+// the random start): steps along the sign of the gradient (Linf), the gradient (L2) or the signs
+// of its largest entries (L1), each followed by the projection onto the ball and [0,1].
 type PGD struct {
 	Bound
+	Sparse
 	StepSize    configs.Number `toml:"step_size"`
 	Steps       int            `toml:"steps"`
 	RandomStart bool           `toml:"random_start"`
@@ -39,6 +40,9 @@ func (a *PGD) Validate() error {
 	}
 	if !(a.StepSize > 0) {
 		return registry.Errorf("step_size", "%v must be above 0", float64(a.StepSize))
+	}
+	if err := a.Sparse.validate(a.Norm); err != nil {
+		return err
 	}
 	if a.Runs < 1 {
 		return registry.Errorf("restarts", "%d must be at least 1", a.Runs)
@@ -98,7 +102,7 @@ func (a *PGD) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Cou
 		start = device.FromUniform
 	}
 	return ascend(v, b, adv, d, a.Target, a.Loss, device.Loop{Steps: a.Steps, Norm: a.Norm.device(),
-		Epsilon: float32(a.Epsilon), StepSize: float32(a.StepSize), Start: start, EarlyStop: a.EarlyStop, KeepBest: a.KeepBest})
+		Epsilon: float32(a.Epsilon), StepSize: float32(a.StepSize), Sparsity: a.share(a.Norm), Start: start, EarlyStop: a.EarlyStop, KeepBest: a.KeepBest})
 }
 
 // ascend runs a loop of gradient steps on the victim's device.

@@ -20,10 +20,13 @@ func each(t *testing.T, f func(t *testing.T, a attacks.Attack)) {
 		}
 	}
 	for _, name := range names {
-		for _, options := range []string{"", "norm = \"l2\"\neps = 0.8"} {
+		for _, options := range []string{"", "norm = \"l2\"\neps = 0.8", "norm = \"l1\"\neps = 2.5"} {
 			a, err := decoded(name, options)
 			if err != nil && strings.Contains(err.Error(), "unknown key") {
 				continue // it has no such option
+			}
+			if err != nil && strings.Contains(err.Error(), "attack.norm") {
+				continue // it does not know the norm
 			}
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -44,8 +47,10 @@ func TestInsideBallAndBox(t *testing.T) {
 		for i := range d.Len() {
 			adv := res.Adv[i*pixels : (i+1)*pixels]
 			linf, l2 := distances(adv, clean[i*pixels:])
-			if a.Threat().Norm == attacks.Linf && linf > eps+1e-7 || a.Threat().Norm == attacks.L2 && l2 > eps*(1+1e-6) {
-				t.Errorf("example %d has moved by Linf %v, L2 %v", i, linf, l2)
+			l1 := attacks.L1.Distance(adv, clean[i*pixels:])
+			switch n := a.Threat().Norm; {
+			case n == attacks.Linf && linf > eps+1e-7, n == attacks.L2 && l2 > eps*(1+1e-6), n == attacks.L1 && l1 > eps*(1+1e-6):
+				t.Errorf("example %d has moved by Linf %v, L2 %v, L1 %v", i, linf, l2, l1)
 			}
 			for _, v := range adv {
 				if !(v >= 0 && v <= 1) {

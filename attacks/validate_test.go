@@ -26,12 +26,15 @@ func TestValidate(t *testing.T) {
 		{"pgd", `restarts = 0`, `test.toml:3: "attack.restarts": 0 must be at least 1`},
 		{"noise", `restarts = 0`, `test.toml:3: "attack.restarts": 0 must be at least 1`},
 		{"pgd", "restarts = 2\nrandom_start = false", `test.toml:3: "attack.restarts": 2 runs without a random start would all be the same`},
+		{"pgd", "norm = \"l1\"\neps = 12\nsparsity = 0.1", ``},
+		{"pgd", `sparsity = 0.1`, `test.toml:3: "attack.sparsity": belongs to norm = "l1"`},
+		{"fgsm", "norm = \"l1\"\neps = 12\nsparsity = 5", `test.toml:5: "attack.sparsity": 5 must lie between 0 and 1: it is a share of the pixels`},
 		{"pgd", `target = "nearest"`, `test.toml:3: "attack.target": unknown target "nearest": use "random", "next", "least_likely", or "" for an untargeted attack`},
 		{"fgsm", `target = "Next"`, `test.toml:3: "attack.target": unknown target "Next": use "random", "next", "least_likely", or "" for an untargeted attack`},
 		{"pgd", `loss = "cross-entropy"`, `test.toml:3: "attack.loss": unknown loss "cross-entropy": did you mean "cross_entropy"? known: cross_entropy, margin`},
 		{"fgsm", `step_size = 0.1`, `test.toml:3: "attack.step_size": belongs to random_start = true: without it FGSM's step is eps`},
 		{"fgsm", "random_start = true\nstep_size = -1", `test.toml:4: "attack.step_size": -1 must not be negative`},
-		{"fgsm", `steps = 4`, `test.toml:3: unknown key "attack.steps": the keys here are name, norm, eps, random_start, step_size, target, loss`},
+		{"fgsm", `steps = 4`, `test.toml:3: unknown key "attack.steps": the keys here are name, norm, eps, sparsity, random_start, step_size, target, loss`},
 		{"noise", `step_size = 1`, `test.toml:3: unknown key "attack.step_size": the keys here are name, norm, eps, restarts`},
 	} {
 		_, err := decoded(c.attack, c.options)

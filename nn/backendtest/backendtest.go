@@ -28,6 +28,7 @@ func RunAll(t *testing.T, newDevice func(threads int) device.Device) {
 		{"UpdateNotFinite", s.updateNotFinite},
 		{"UpdateThreads", s.updateThreads},
 		{"Step", s.step},
+		{"StepL1", s.stepL1},
 		{"Ball", s.ball},
 		{"KeepBest", s.keepBest},
 		{"EarlyStop", s.earlyStop},

@@ -77,6 +77,8 @@ var testedLoops = []device.Loop{
 	{Norm: device.Linf, Epsilon: 0.1, StepSize: 0.2},
 	{Norm: device.L2, Epsilon: 0.6, StepSize: 0.2},
 	{Norm: device.L2, Epsilon: 0.4, StepSize: 0.8, Start: device.FromUniform},
+	{Norm: device.L1, Epsilon: 2, StepSize: 0.8, Sparsity: 0.1},
+	{Norm: device.L1, Epsilon: 1.5, StepSize: 3, Sparsity: 0.3, Start: device.FromUniform},
 }
 
 // keepBest compares KeepBest's result with the best of the chain. The turned loss leads back to
@@ -155,7 +157,7 @@ func (s suite) targeted(t *testing.T) {
 	size := n.Spec.Input.Size()
 	before := n.at(t, n.x, rows, nn.CrossEntropy{})
 	for _, norm := range norms {
-		l := device.Loop{Steps: 1, Norm: norm, Epsilon: 0.01, StepSize: 0.01, Targeted: true}
+		l := device.Loop{Steps: 1, Norm: norm, Epsilon: 0.01, StepSize: 0.01, Sparsity: 0.1, Targeted: true}
 		adv, _ := n.attack(t, rows, l)
 		after := n.at(t, adv, rows, nn.CrossEntropy{})
 		for r := range rows {
@@ -168,6 +170,7 @@ func (s suite) targeted(t *testing.T) {
 	for _, l := range []device.Loop{
 		{Norm: device.Linf, Epsilon: 0.3, StepSize: 0.1, Targeted: true},
 		{Norm: device.L2, Epsilon: 1.5, StepSize: 0.5, Targeted: true},
+		{Norm: device.L1, Epsilon: 5, StepSize: 1.5, Sparsity: 0.2, Targeted: true},
 	} {
 		c := n.chain(t, rows, l)
 		l.Steps, l.EarlyStop, l.KeepBest = chainSteps, true, true
@@ -189,8 +192,8 @@ func (s suite) targeted(t *testing.T) {
 			same(t, "early stop's result", stopped[r*size:][:size], c.x[end][r*size:][:size])
 		}
 	}
-	if hits == 0 || hits == 2*rows {
-		t.Errorf("%d of %d rows reach their targets: this test shows nothing", hits, 2*rows)
+	if hits == 0 || hits == 3*rows {
+		t.Errorf("%d of %d rows reach their targets: this test shows nothing", hits, 3*rows)
 	}
 }
 
@@ -221,7 +224,7 @@ func (s suite) counts(t *testing.T) {
 			if err := n.SetWeights(n.weights); err != nil {
 				t.Fatal(err)
 			}
-			adv, got := n.attack(t, rows, device.Loop{Steps: steps, Norm: norm, Epsilon: 0.1, StepSize: 0.05})
+			adv, got := n.attack(t, rows, device.Loop{Steps: steps, Norm: norm, Epsilon: 0.1, StepSize: 0.05, Sparsity: 0.2})
 			if got != test.want {
 				t.Errorf("%s, bias %v, scale %v: counts %+v, want %+v", normName(norm), test.bias, test.scale, got, test.want)
 			}

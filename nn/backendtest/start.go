@@ -26,7 +26,7 @@ func (s suite) randomStart(t *testing.T) {
 		copy(permuted.x[i*size:][:size], n.x[o*size:][:size])
 	}
 	for _, norm := range norms {
-		l := device.Loop{Steps: 2, Norm: norm, Epsilon: 0.2, StepSize: 0.05, Start: device.FromUniform, Restart: 4, Example: example}
+		l := device.Loop{Steps: 2, Norm: norm, Epsilon: 0.2, StepSize: 0.05, Sparsity: 0.1, Start: device.FromUniform, Restart: 4, Example: example}
 		want, _ := n.attack(t, rows, l)
 		again, _ := n.attack(t, rows, l)
 		same(t, "second run", again, want)
@@ -42,7 +42,7 @@ func (s suite) randomStart(t *testing.T) {
 	}
 }
 
-// startDistribution: uniform in the cube, or in the ball's volume. x is .5 everywhere, so nothing is clipped.
+// startDistribution: uniform in the cube, or in the volume of the ball of L2 or L1. x is .5 everywhere, so nothing is clipped.
 func (s suite) startDistribution(t *testing.T) {
 	const rows, eps = 400, 0.3
 	n := s.victim(t, 2, rows)
@@ -55,17 +55,20 @@ func (s suite) startDistribution(t *testing.T) {
 		var u []float64 // uniform in [0,1) if the start is as it should be
 		side := 0.0     // of all perturbations; its mean is 0
 		for r := range rows {
-			square := 0.0
+			square, sum := 0.0, 0.0
 			for _, v := range adv[r*size:][:size] {
 				d := float64(v) - 0.5
 				side += math.Copysign(1, d)
-				square += d * d
+				square, sum = square+d*d, sum+math.Abs(d)
 				if norm == device.Linf {
 					u = append(u, (d/eps+1)/2)
 				}
 			}
-			if norm == device.L2 {
+			switch norm {
+			case device.L2:
 				u = append(u, math.Pow(math.Sqrt(square)/eps, float64(size)))
+			case device.L1:
+				u = append(u, math.Pow(sum/eps, float64(size)))
 			}
 		}
 		// Bounds of five standard deviations: a uniform's is 1/sqrt(12), its square's 0.298.

@@ -5,7 +5,6 @@ import (
 
 	"rampart/nn/device"
 	"rampart/nn/kernel"
-	"rampart/nn/rng"
 )
 
 // loopState is a tile's attack in progress. Rows that are done leave it, so that the rows at work
@@ -17,6 +16,7 @@ type loopState struct {
 	labels           []int32
 	soft             []float32
 	origin           []int
+	ascent           kernel.Ascent
 }
 
 func (s *loopState) reserve(rows, size, classes int) {
@@ -100,48 +100,11 @@ func (e *executable) begin(f *frame, row0 int) int {
 		adv := s.adv[r*size:][:size]
 		copy(s.best[r*size:], adv)
 		if l.Start == device.FromUniform {
-			randomStart(adv, s.clean[r*size:][:size], l, l.Example[row0+r], f.scratch)
+			s.ascent.Start(adv, s.clean[r*size:][:size], l, l.Example[row0+r])
 		}
 	}
 	f.bases[e.p.X] = s.adv
 	return n
-}
-
-// Random numbers of a start: the direction and the radius are draws of different steps.
-const (
-	drawDirection = 0
-	drawRadius    = 1
-)
-
-// randomStart moves adv to a uniform point of the ball around clean, clipped to [0,1].
-func randomStart(adv, clean []float32, l *device.Loop, example uint32, scratch []float32) {
-	eps := l.Epsilon
-	if l.Norm == device.Linf {
-		l.Noise.Uniform(adv, -eps, eps, example, l.Restart, drawDirection)
-	} else {
-		l.Noise.Normal(adv, 0, 1, example, l.Restart, drawDirection)
-		// The radius of a uniform point of a d-ball is eps*u^(1/d).
-		radius := float64(eps) * math.Pow(unit(l.Noise, example, l.Restart), 1/float64(len(adv)))
-		norm := math.Sqrt(kernel.SumSquares(adv))
-		for i := range adv {
-			adv[i] = float32(float64(adv[i]) * radius / norm)
-		}
-	}
-	for i := range adv {
-		adv[i] = min(max(clean[i]+adv[i], 0), 1)
-	}
-	// Rounding of clean + draw may leave the ball by a unit in the last place.
-	if l.Norm == device.Linf {
-		for i := range adv {
-			adv[i] = min(max(adv[i], clean[i]-eps), clean[i]+eps)
-		}
-	}
-}
-
-func unit(s rng.Stream, example, restart uint32) float64 {
-	var u [1]float32
-	s.Uniform(u[:], 0, 1, example, restart, drawRadius)
-	return float64(u[0])
 }
 
 // judge looks at the iterates whose logits are there: it keeps the best and, with early stop, lets
@@ -201,11 +164,7 @@ func (e *executable) advance(f *frame, n int) {
 		case math.IsNaN(squares) || math.IsInf(squares, 0):
 			f.counts.NonFinite++
 		}
-		if l.Norm == device.Linf {
-			kernel.SignStep(adv, clean, grad, l.StepSize, l.Epsilon)
-		} else {
-			kernel.L2Step(adv, clean, grad, l.StepSize, l.Epsilon)
-		}
+		s.ascent.Step(adv, clean, grad, l)
 	}
 }
 

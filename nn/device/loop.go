@@ -11,6 +11,8 @@ type Loop struct {
 	Norm     Norm
 	Epsilon  float32
 	StepSize float32
+	// Sparsity is the share of the pixels, those of largest gradient, that one step in L1 moves.
+	Sparsity float32
 	// Start is where the first iterate is taken from.
 	Start Start
 	// Restart numbers this run among the random restarts of one attack.
@@ -45,7 +47,7 @@ type Start int
 
 const (
 	FromClean   Start = iota // the clean example
-	FromUniform              // uniform in the ball (Linf: the cube; L2: uniform in volume), clipped to [0,1]
+	FromUniform              // uniform in the ball (Linf: the cube; L2 and L1: uniform in volume), clipped to [0,1]
 )
 
 // Optimizer is the rule of an optimiser step: SGD or Adam.
