@@ -96,6 +96,32 @@ func partsOf(a Attack, v Victim) ([]Attack, error) {
 	return parts, nil
 }
 
+// Classed is an Attack that not every number of classes allows.
+type Classed interface{ CheckClasses(n int) error }
+
+// CheckClasses reports an attack that a network of so many classes does not allow.
+func CheckClasses(a Attack, n int) error {
+	if c, ok := a.(Classed); ok {
+		if err := c.CheckClasses(n); err != nil {
+			return fmt.Errorf("%s: %w", a.Label(), err)
+		}
+	}
+	s, ok := a.(Sequence)
+	if !ok {
+		return nil
+	}
+	parts, err := s.Parts(n)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.Label(), err)
+	}
+	for _, p := range parts {
+		if err := CheckClasses(p, n); err != nil {
+			return fmt.Errorf("%s: %w", a.Label(), err)
+		}
+	}
+	return nil
+}
+
 // Warner is an Attack whose options are valid but may be a mistake.
 type Warner interface{ Warnings() []string }
 
