@@ -94,6 +94,12 @@ func (a *APGD) Label() string {
 // Restarts implements Attack: run r of target t is restart t*Runs+r.
 func (a *APGD) Restarts() int { return a.Runs * max(a.Targets, 1) }
 
+// Draws implements Averaging.
+func (a *APGD) Draws() int { return a.Samples }
+
+// LossName implements Lossy.
+func (a *APGD) LossName() string { return a.Loss }
+
 // Gradients implements Attack.
 func (a *APGD) Gradients() int { return a.Steps * a.Samples }
 

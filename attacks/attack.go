@@ -122,6 +122,12 @@ func CheckClasses(a Attack, n int) error {
 	return nil
 }
 
+// Lossy is an Attack that ascends a loss with a name, such as "margin".
+type Lossy interface{ LossName() string }
+
+// Averaging is an Attack that takes each gradient over a number of draws of a randomised network.
+type Averaging interface{ Draws() int }
+
 // Warner is an Attack whose options are valid but may be a mistake.
 type Warner interface{ Warnings() []string }
 
@@ -154,6 +160,11 @@ type Threat struct {
 }
 
 func (t Threat) String() string { return fmt.Sprintf("%v, eps %.4g", t.Norm, float64(t.Epsilon)) }
+
+// Covers says that an attack under another threat model stays within this one.
+func (t Threat) Covers(o Threat) bool {
+	return t.Norm == o.Norm && float64(o.Epsilon) <= float64(t.Epsilon)*(1+1e-9)
+}
 
 // Validate reports an unknown norm and an epsilon that the norm does not allow.
 func (t Threat) Validate() error {

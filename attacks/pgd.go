@@ -86,6 +86,9 @@ func (a *PGD) Label() string {
 // Restarts implements Attack.
 func (a *PGD) Restarts() int { return a.Runs }
 
+// LossName implements Lossy.
+func (a *PGD) LossName() string { return a.Loss }
+
 // Gradients implements Attack.
 func (a *PGD) Gradients() int { return a.Steps }
 
