@@ -95,6 +95,8 @@ type Evaluation struct {
 	// N is the number of test images, evenly spaced; 0 is all.
 	N     int `toml:"n"`
 	Batch int `toml:"batch"`
+	// Protocol adds attacks and checks to Attacks.
+	Protocol Protocol `toml:"protocol"`
 	// Attacks are the rows between clean and worst case.
 	Attacks []configs.Choice[attacks.Attack] `toml:"attack"`
 	// CurveEps and CurveN say at which epsilons, and on how many images, accuracy is drawn.
@@ -257,7 +259,7 @@ func defaultConfig() *Config {
 		Train:   Training{Stage: stage, Start: "baseline", EpsilonSchedule: choose[nn.Schedule]("constant"), LogEvery: 50},
 		Defense: choose[defenses.Defense]("pgd_at"),
 		Probe:   Probe{N: 500, Attack: choose[attacks.Attack]("pgd")},
-		Eval:    Evaluation{N: 1000, Batch: 256, CurveN: 200},
+		Eval:    Evaluation{Protocol: ProtocolQuick, N: 1000, Batch: 256, CurveN: 200},
 	}
 	c.Train.Optimizer = choose[nn.Optimizer]("adam") // its own, for options are set in place
 	c.Train.Schedule = choose[nn.Schedule]("constant")

@@ -38,6 +38,15 @@ type run struct {
 	source string // checksum of the training data
 	state  *state
 	log    *log
+
+	// claim is the threat model that the tables are about, training the attack that the network
+	// met in training (nil for none), and baseline the undefended network's shape.
+	claim     attacks.Threat
+	training  attacks.Attack
+	distilled bool
+	baseline  nn.Spec
+	// evaluated tells of a network that this run has not trained; nil for one that it has.
+	evaluated *evaluated
 }
 
 // phase is a part of a run; its results are in the state when it ends.
@@ -106,6 +115,7 @@ func newRun(cfg *Config, opt Options) (*run, error) {
 			return nil, &UsageError{fmt.Errorf("%s.batch = %d: there are %d training images", stage.name, stage.batch, r.train.Len())}
 		}
 	}
+	r.claim, r.training, r.distilled, r.baseline = cfg.threat(), cfg.Defense.Value.Attack(), cfg.Distill != nil, r.spec()
 	if err := r.checkAttacks(); err != nil {
 		return nil, &UsageError{err}
 	}
@@ -131,8 +141,8 @@ func (r *run) checkAttacks() error {
 	if err := check(r.cfg.Probe.Attack.Value); err != nil {
 		return fmt.Errorf("probe.attack: %w", err)
 	}
-	for i, a := range r.cfg.Eval.Attacks {
-		if err := check(a.Value); err != nil {
+	for i, a := range r.attacks() {
+		if err := check(a); err != nil {
 			return fmt.Errorf("eval.attack %d: %w", i+1, err)
 		}
 	}

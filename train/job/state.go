@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"rampart/attacks"
 	"rampart/checkpoints"
 	"rampart/configs"
 	"rampart/defenses"
@@ -45,8 +46,15 @@ type record struct {
 	Selected    map[string][]checkpoints.Figure `json:"selected"` // held-out figures by network
 	Points      []point                         `json:"points"`
 	Outcomes    map[string][]report.Outcome     `json:"outcomes"` // by stage
-	Curves      map[string][]float64            `json:"curves"`
-	Warnings    []string                        `json:"warnings"`
+	// Measured is the number of rows that are done, by stage, clean among them; a row of the table
+	// may have several outcomes.
+	Measured map[string]int `json:"measured"`
+	Checks   []report.Check `json:"checks"`
+	// Partial is the attack that is being measured, without its images.
+	Partial         *attacks.Partial     `json:"partial,omitempty"`
+	PartialDistance report.Distances     `json:"partial_distance,omitempty"`
+	Curves          map[string][]float64 `json:"curves"`
+	Warnings        []string             `json:"warnings"`
 }
 
 // fitState is how far the training of one network is, besides its weights.
@@ -93,7 +101,7 @@ func (s *state) addPoint(p report.Point) {
 
 func newState() *state {
 	return &state{nets: map[string][]nn.Weight{}, examples: map[string][]float32{}, record: record{
-		Selected: map[string][]checkpoints.Figure{}, Outcomes: map[string][]report.Outcome{}, Curves: map[string][]float64{}}}
+		Selected: map[string][]checkpoints.Figure{}, Outcomes: map[string][]report.Outcome{}, Measured: map[string]int{}, Curves: map[string][]float64{}}}
 }
 
 // capture copies the network in training into the state.
@@ -122,11 +130,18 @@ const (
 	prefixCurrent   = "current/"
 	prefixOptimizer = "optimizer/"
 	prefixExamples  = "examples/"
+	prefixPartial   = "partial/" // images of the attack that is being measured
 )
 
 // save writes the state to the run's folder.
 func (r *run) save() error {
+	if r.dir == "" {
+		return nil // an evaluation that leaves nothing behind
+	}
 	s := r.state
+	if s.PartialDistance = nil; s.Partial != nil {
+		s.PartialDistance = s.Partial.Result.Distance
+	}
 	raw, err := json.Marshal(s.record)
 	if err != nil {
 		return err
@@ -151,6 +166,12 @@ func (r *run) save() error {
 	for _, name := range sortedKeys(s.examples) {
 		add(prefixExamples+name, []int{len(s.examples[name])}, s.examples[name])
 	}
+	if p := s.Partial; p != nil {
+		add(prefixPartial+"adversarial", []int{len(p.Result.Adv)}, p.Result.Adv)
+		if p.Result.Nearest != nil {
+			add(prefixPartial+"nearest", []int{len(p.Result.Nearest)}, p.Result.Nearest)
+		}
+	}
 	return checkpoints.WriteState(filepath.Join(r.dir, stateFile), f)
 }
 
@@ -173,6 +194,9 @@ func loadState(dir string) (*state, string, error) {
 	if err := json.Unmarshal(f.JSON, &s.record); err != nil {
 		return nil, "", fmt.Errorf("training state of %q: %w", dir, err)
 	}
+	if s.Partial != nil {
+		s.Partial.Result.Distance = s.PartialDistance
+	}
 	s.optimizer = map[string][][]float32{}
 	for _, t := range f.Tensors {
 		kind, rest, _ := strings.Cut(t.Name, "/")
@@ -187,6 +211,15 @@ func loadState(dir string) (*state, string, error) {
 			s.optimizer[name] = append(s.optimizer[name], t.Data)
 		case prefixExamples:
 			s.examples[rest] = t.Data
+		case prefixPartial:
+			if s.Partial == nil {
+				return nil, "", fmt.Errorf("training state of %q: images of an attack that it does not hold", dir)
+			}
+			if rest == "adversarial" {
+				s.Partial.Result.Adv = t.Data
+			} else {
+				s.Partial.Result.Nearest = t.Data
+			}
 		}
 	}
 	return s, f.Config, nil
@@ -269,8 +302,18 @@ func inUse(dir string) (bool, error) {
 	return len(entries) > 0, nil
 }
 
-// resume continues the run in r.dir; under another config it is refused.
+// resume continues the run in r.dir.
 func (r *run) resume() error {
+	if err := r.resumeState(); err != nil {
+		return err
+	}
+	var err error
+	r.log, err = openLog(filepath.Join(r.dir, "log.jsonl"), r.state.Phase, r.state.Step)
+	return err
+}
+
+// resumeState takes up the state in r.dir; under another config it is refused.
+func (r *run) resumeState() error {
 	s, config, err := loadState(r.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &UsageError{fmt.Errorf("nothing to resume: %w", err)}
@@ -282,11 +325,10 @@ func (r *run) resume() error {
 		return &UsageError{fmt.Errorf("the run in %q was started under another config:\n%s\nresume it with the config of its start (%s), or start a new run", r.dir, difference(config, now), filepath.Join(r.dir, "config.toml"))}
 	}
 	if s.Data != r.source {
-		return &UsageError{fmt.Errorf("the run in %q was started on other data: the training images or labels of %q have changed since", r.dir, r.cfg.Data.Source.Name)}
+		return &UsageError{fmt.Errorf("the run in %q was started on other data: the training images or labels of %q, or the checkpoint that it measures, have changed since", r.dir, r.cfg.Data.Source.Name)}
 	}
 	r.state = s
-	r.log, err = openLog(filepath.Join(r.dir, "log.jsonl"), s.Phase, s.Step)
-	return err
+	return nil
 }
 
 // difference lists the lines that differ, each under its table.
