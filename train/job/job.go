@@ -137,6 +137,9 @@ func (r *run) checkAttacks() error {
 		if err := check(a); err != nil {
 			return fmt.Errorf("defense.attack: %w", err)
 		}
+		if _, ok := a.(attacks.Sequence); ok {
+			return fmt.Errorf("defense.attack: %s is a sequence of attacks for evaluation: train against one, such as \"pgd\"", a.Label())
+		}
 	}
 	if err := check(r.cfg.Probe.Attack.Value); err != nil {
 		return fmt.Errorf("probe.attack: %w", err)
