@@ -114,6 +114,12 @@ func TestGoldenGradient(t *testing.T) {
 		"pgd l1 sparse": func(k int) attacks.Attack {
 			return &attacks.PGD{Bound: bound(attacks.L1, 3), Sparse: attacks.Sparse{Sparsity: 8. / 72}, StepSize: 0.8, Steps: k, Runs: 1, Loss: "cross_entropy"}
 		},
+		"deepfool l2": func(k int) attacks.Attack {
+			return &attacks.DeepFool{Bound: bound(attacks.L2, 8), Steps: k, Overshoot: 0.02, Candidates: 10}
+		},
+		"deepfool linf": func(k int) attacks.Attack {
+			return &attacks.DeepFool{Bound: bound(attacks.Linf, 1), Steps: k, Overshoot: 0.02, Candidates: 4}
+		},
 	} {
 		want := file.Steps[name]
 		if len(want) == 0 {
