@@ -96,6 +96,38 @@ func partsOf(a Attack, v Victim) ([]Attack, error) {
 	return parts, nil
 }
 
+// Classed is an Attack that not every number of classes allows.
+type Classed interface{ CheckClasses(n int) error }
+
+// CheckClasses reports an attack that a network of so many classes does not allow.
+func CheckClasses(a Attack, n int) error {
+	if c, ok := a.(Classed); ok {
+		if err := c.CheckClasses(n); err != nil {
+			return fmt.Errorf("%s: %w", a.Label(), err)
+		}
+	}
+	s, ok := a.(Sequence)
+	if !ok {
+		return nil
+	}
+	parts, err := s.Parts(n)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.Label(), err)
+	}
+	for _, p := range parts {
+		if err := CheckClasses(p, n); err != nil {
+			return fmt.Errorf("%s: %w", a.Label(), err)
+		}
+	}
+	return nil
+}
+
+// Lossy is an Attack that ascends a loss with a name, such as "margin".
+type Lossy interface{ LossName() string }
+
+// Averaging is an Attack that takes each gradient over a number of draws of a randomised network.
+type Averaging interface{ Draws() int }
+
 // Warner is an Attack whose options are valid but may be a mistake.
 type Warner interface{ Warnings() []string }
 
@@ -128,6 +160,11 @@ type Threat struct {
 }
 
 func (t Threat) String() string { return fmt.Sprintf("%v, eps %.4g", t.Norm, float64(t.Epsilon)) }
+
+// Covers says that an attack under another threat model stays within this one.
+func (t Threat) Covers(o Threat) bool {
+	return t.Norm == o.Norm && float64(o.Epsilon) <= float64(t.Epsilon)*(1+1e-9)
+}
 
 // Validate reports an unknown norm and an epsilon that the norm does not allow.
 func (t Threat) Validate() error {

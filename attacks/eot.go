@@ -26,6 +26,9 @@ func (a *Expectation) Label() string {
 	return fmt.Sprintf("EOT-%d %s", a.Samples, a.Attack.Value.Label())
 }
 
+// Draws implements Averaging.
+func (a *Expectation) Draws() int { return a.Samples }
+
 // Gradients implements Attack.
 func (a *Expectation) Gradients() int { return a.Samples * a.Attack.Value.Gradients() }
 

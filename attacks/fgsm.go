@@ -38,9 +38,11 @@ func (a *FGSM) Validate() error {
 	if err := a.Target.Validate(); err != nil {
 		return err
 	}
-	_, err := LossNamed(a.Loss)
-	return err
+	return checkLoss(a.Loss, a.Target != "", setTarget)
 }
+
+// CheckClasses implements Classed.
+func (a *FGSM) CheckClasses(n int) error { return lossFits(a.Loss, n) }
 
 // Label implements Attack.
 func (a *FGSM) Label() string {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"rampart/configs"
-	"rampart/nn"
 	"rampart/nn/device"
 	"rampart/nn/registry"
 )
@@ -21,7 +20,8 @@ type PGD struct {
 	// Runs is the number of random restarts, the first run included.
 	Runs   int    `toml:"restarts"`
 	Target Target `toml:"target"`
-	// Loss is what the attack ascends: "cross_entropy" or "margin".
+	// Loss is what the attack ascends: a loss's name. With a target, one that takes label and
+	// target, such as "targeted_dlr", is content with any wrong class; the others are turned round.
 	Loss string `toml:"loss"`
 	// EarlyStop leaves an example as soon as it is misclassified.
 	EarlyStop bool `toml:"early_stop"`
@@ -53,9 +53,11 @@ func (a *PGD) Validate() error {
 	if err := a.Target.Validate(); err != nil {
 		return err
 	}
-	_, err := LossNamed(a.Loss)
-	return err
+	return checkLoss(a.Loss, a.Target != "", setTarget)
 }
+
+// CheckClasses implements Classed.
+func (a *PGD) CheckClasses(n int) error { return lossFits(a.Loss, n) }
 
 // Warnings implements Warner.
 func (a *PGD) Warnings() []string {
@@ -84,6 +86,9 @@ func (a *PGD) Label() string {
 // Restarts implements Attack.
 func (a *PGD) Restarts() int { return a.Runs }
 
+// LossName implements Lossy.
+func (a *PGD) LossName() string { return a.Loss }
+
 // Gradients implements Attack.
 func (a *PGD) Gradients() int { return a.Steps }
 
@@ -107,19 +112,21 @@ func (a *PGD) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Cou
 
 // ascend runs a loop of gradient steps on the victim's device.
 func ascend(v Victim, b *Batch, adv device.Tensor, d Draw, target Target, lossName string, l device.Loop) (device.Counts, error) {
-	loss, err := LossNamed(lossName)
+	targets, err := target.classes(v, b, d)
 	if err != nil {
 		return device.Counts{}, err
 	}
-	labels, err := target.classes(v, b, d)
+	goal, err := newObjective(lossName, b.Labels, targets, v.Classes())
 	if err != nil {
 		return device.Counts{}, err
 	}
-	if target != "" {
-		l.Targeted, loss = true, nn.Targeted{Loss: loss}
+	l.Restart, l.Noise, l.Example, l.Adv, l.Targeted = d.Restart, d.Stream, b.Index, adv, goal.inverted
+	c := &device.Call{Rows: len(b.Labels), X: b.X, Labels: goal.labels, Loss: goal.loss, Scale: 1}
+	if goal.soft != nil {
+		c.Soft = v.New(len(goal.soft))
+		c.Soft.Upload(goal.soft, 0)
 	}
-	l.Restart, l.Noise, l.Example, l.Adv = d.Restart, d.Stream, b.Index, adv
-	return v.Iterate(&device.Call{Rows: len(b.Labels), X: b.X, Labels: labels, Loss: loss, Scale: 1}, &l)
+	return v.Iterate(c, &l)
 }
 
 func init() {

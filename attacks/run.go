@@ -68,6 +68,9 @@ func (r *Runner) Run(a Attack, d *data.Dataset) (*Result, error) {
 	if err := Check(a, r.Victim.Input()); err != nil {
 		return nil, err
 	}
+	if err := CheckClasses(a, r.Victim.Classes()); err != nil {
+		return nil, err
+	}
 	parts, err := partsOf(a, r.Victim)
 	if err != nil {
 		return nil, err

@@ -24,8 +24,11 @@ func (t Target) Validate() error {
 // targetDraw is the step under which the random target of an example is drawn.
 const targetDraw = 1 << 20
 
-// classes returns what stands in the labels' place: the labels, or each example's target.
+// classes returns each example's target, nil for an untargeted attack.
 func (t Target) classes(v Victim, b *Batch, d Draw) ([]int32, error) {
+	if t == "" {
+		return nil, nil
+	}
 	k := v.Classes()
 	targets := make([]int32, len(b.Labels))
 	switch t {
@@ -52,8 +55,6 @@ func (t Target) classes(v Victim, b *Batch, d Draw) ([]int32, error) {
 			}
 			targets[i] = int32(least)
 		}
-	default:
-		return b.Labels, nil
 	}
 	return targets, nil
 }

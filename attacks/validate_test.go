@@ -31,7 +31,11 @@ func TestValidate(t *testing.T) {
 		{"fgsm", "norm = \"l1\"\neps = 12\nsparsity = 5", `test.toml:5: "attack.sparsity": 5 must lie between 0 and 1: it is a share of the pixels`},
 		{"pgd", `target = "nearest"`, `test.toml:3: "attack.target": unknown target "nearest": use "random", "next", "least_likely", or "" for an untargeted attack`},
 		{"fgsm", `target = "Next"`, `test.toml:3: "attack.target": unknown target "Next": use "random", "next", "least_likely", or "" for an untargeted attack`},
-		{"pgd", `loss = "cross-entropy"`, `test.toml:3: "attack.loss": unknown loss "cross-entropy": did you mean "cross_entropy"? known: cross_entropy, margin`},
+		{"pgd", `loss = "cross-entropy"`, `test.toml:3: "attack.loss": unknown loss "cross-entropy": did you mean "cross_entropy"? known: cross_entropy, dlr, logit_difference, margin, targeted_dlr`},
+		{"pgd", "loss = \"dlr\"", ``},
+		{"pgd", "loss = \"targeted_dlr\"\ntarget = \"next\"", ``},
+		{"pgd", "loss = \"targeted_dlr\"", `test.toml:3: "attack.loss": "targeted_dlr" leads from the label to a target class: set target to "random", "next" or "least_likely"`},
+		{"fgsm", "loss = \"logit_difference\"", `test.toml:3: "attack.loss": "logit_difference" leads from the label to a target class: set target to "random", "next" or "least_likely"`},
 		{"fgsm", `step_size = 0.1`, `test.toml:3: "attack.step_size": belongs to random_start = true: without it FGSM's step is eps`},
 		{"fgsm", "random_start = true\nstep_size = -1", `test.toml:4: "attack.step_size": -1 must not be negative`},
 		{"fgsm", `steps = 4`, `test.toml:3: unknown key "attack.steps": the keys here are name, norm, eps, sparsity, random_start, step_size, target, loss`},
@@ -94,5 +98,36 @@ func TestLabels(t *testing.T) {
 		} else if got := a.Label(); got != c.want {
 			t.Errorf("%s with %q: label %q, want %q", c.attack, c.options, got, c.want)
 		}
+	}
+}
+
+// TestCheckClasses: a loss that is not defined for so few classes is refused before anything runs.
+func TestCheckClasses(t *testing.T) {
+	for _, c := range []struct {
+		attack, options string
+		classes         int
+		want            string
+	}{
+		{"pgd", `loss = "dlr"`, 3, ""},
+		{"pgd", `loss = "dlr"`, 2, `PGD-40 dlr: loss "dlr" needs at least 3 classes, the network has 2: use "cross_entropy" or "margin"`},
+		{"fgsm", "loss = \"targeted_dlr\"\ntarget = \"next\"", 3, `FGSM targeted: loss "targeted_dlr" needs at least 4 classes, the network has 3: use "cross_entropy" or "margin"`},
+	} {
+		a, err := decoded(c.attack, c.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if err := attacks.CheckClasses(a, c.classes); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s with %q on %d classes:\n got %s\nwant %s", c.attack, c.options, c.classes, got, c.want)
+		}
+	}
+	s := spec()
+	s.Classes = 2
+	a := pgd(t, func(a *attacks.PGD) { a.Loss = "dlr" })
+	if _, err := attacks.Run(build(t, s, 1, 4), a, bars(t, 4, 1), noise, never, nil); err == nil || !strings.Contains(err.Error(), "needs at least 3 classes") {
+		t.Errorf("Run: got %v", err)
 	}
 }

@@ -114,24 +114,30 @@ func newRun(cfg *Config, opt Options) (*run, error) {
 	return r, nil
 }
 
-// checkAttacks reports an attack that does not fit the images, before any training.
+// checkAttacks reports an attack that does not fit the images or the classes, before any training.
 func (r *run) checkAttacks() error {
-	in := r.spec().Input
+	spec := r.spec()
+	check := func(a attacks.Attack) error {
+		if err := attacks.Check(a, spec.Input); err != nil {
+			return err
+		}
+		return attacks.CheckClasses(a, spec.Classes)
+	}
 	if a := r.cfg.Defense.Value.Attack(); a != nil {
-		if err := attacks.Check(a, in); err != nil {
+		if err := check(a); err != nil {
 			return fmt.Errorf("defense.attack: %w", err)
 		}
 	}
-	if err := attacks.Check(r.cfg.Probe.Attack.Value, in); err != nil {
+	if err := check(r.cfg.Probe.Attack.Value); err != nil {
 		return fmt.Errorf("probe.attack: %w", err)
 	}
 	for i, a := range r.cfg.Eval.Attacks {
-		if err := attacks.Check(a.Value, in); err != nil {
+		if err := check(a.Value); err != nil {
 			return fmt.Errorf("eval.attack %d: %w", i+1, err)
 		}
 	}
 	for _, eps := range r.cfg.Eval.CurveEps {
-		if err := attacks.Check(r.curveAttack().At(float64(eps)), in); err != nil {
+		if err := check(r.curveAttack().At(float64(eps))); err != nil {
 			return fmt.Errorf("eval.curve_eps: %w", err)
 		}
 	}

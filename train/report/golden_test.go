@@ -83,7 +83,7 @@ func TestOneStageStandsAlone(t *testing.T) {
 
 func TestWideClassTableIsCut(t *testing.T) {
 	tab := sampleReport(100).classTable()
-	parts := tab.fit(50)
+	parts := tab.fit(50, 2)
 	if len(parts) < 2 {
 		t.Fatalf("%d parts, want more than one", len(parts))
 	}

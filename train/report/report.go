@@ -1,7 +1,9 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 )
@@ -17,9 +19,11 @@ type Report struct {
 	Rows []Row
 	// Classes names the classes; without names they are numbered.
 	Classes []string
+	// Checks are those that were run; the tables list the others as SKIP.
+	Checks []Check
 	// Notes are sentences that belong to the figures, such as a warning that was raised.
 	Notes []string
-	// Figures are linked from the Markdown report.
+	// Figures are linked from the Markdown report and inlined in the HTML report.
 	Figures []Figure
 }
 
@@ -37,8 +41,21 @@ type Facts struct {
 	Selection string `json:"selection"`
 }
 
-// Figure is a picture file and its title.
-type Figure struct{ Title, File string }
+// Figure is a picture and its title.
+type Figure struct {
+	Title, File string
+	// Data is the file's content, PNG or SVG, for the HTML report.
+	Data []byte
+}
+
+// Draw draws a figure with one of the package's functions.
+func Draw(title, file string, draw func(io.Writer) error) (Figure, error) {
+	var b bytes.Buffer
+	if err := draw(&b); err != nil {
+		return Figure{}, err
+	}
+	return Figure{title, file, b.Bytes()}, nil
+}
 
 // Line is the line above the tables.
 func (f Facts) Line() string {
@@ -55,11 +72,11 @@ type pair struct{ before, after *Row }
 
 // key tells attacks apart.
 type key struct {
-	attack, norm string
-	epsilon      float64
+	group, attack, norm string
+	epsilon             float64
 }
 
-func (r *Row) key() key { return key{r.Attack, r.Norm, r.Epsilon} }
+func (r *Row) key() key { return key{r.Group, r.Attack, r.Norm, r.Epsilon} }
 
 // any is the row that exists, the later one if both do.
 func (p pair) any() *Row {
@@ -111,6 +128,16 @@ func (r *Report) stages() (before, after bool) {
 		after = after || r.Rows[i].Stage == After
 	}
 	return before, after
+}
+
+// row finds a row that belongs to no group.
+func (r *Report) row(stage, attack string) *Row {
+	for i := range r.Rows {
+		if row := &r.Rows[i]; row.Stage == stage && row.Attack == attack && row.Group == "" {
+			return row
+		}
+	}
+	return nil
 }
 
 // errEmpty is the error for a table without rows.
