@@ -74,19 +74,20 @@ func (s *tanhSpace) begin(*pursuit) {
 }
 
 func (s *tanhSpace) step(p *pursuit, rows []int, k int) error {
-	for _, r := range rows {
-		for i := r * p.o.size; i < (r+1)*p.o.size; i++ {
+	eachRow(len(rows), func(n int) {
+		for i := rows[n] * p.o.size; i < (rows[n]+1)*p.o.size; i++ {
 			s.tanh[i] = math.Tanh(s.origin[i] + s.offset[i])
 			s.x[i] = float32(s.tanh[i]/2 + 0.5)
 		}
-	}
+	})
 	z, dx, err := p.descend(s.x, rows)
 	if err != nil {
 		return err
 	}
 	const beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 	correct1, correct2 := 1-math.Pow(beta1, float64(k+1)), 1-math.Pow(beta2, float64(k+1))
-	for n, r := range rows {
+	eachRow(len(rows), func(n int) {
+		r := rows[n]
 		x, gradient := p.row(s.x, r), p.row(dx, n)
 		distance := 0.0
 		for j, g := range gradient {
@@ -100,7 +101,7 @@ func (s *tanhSpace) step(p *pursuit, rows []int, k int) error {
 			s.offset[i] -= float64(p.StepSize) * (s.mean[i] / correct1) / (math.Sqrt(s.square[i]/correct2) + epsilon)
 		}
 		p.objective[r] = distance + p.judge(z, n, r, x, L2.Distance(x, p.row(p.clean, r)))
-	}
+	})
 	return nil
 }
 

@@ -81,9 +81,10 @@ func (s *thresholding) step(p *pursuit, rows []int, k int) error {
 	if s.Fast {
 		onward = float64(k) / float64(k+3)
 	}
-	for n, r := range rows {
+	eachRow(len(rows), func(n int) {
+		r := rows[n]
 		s.shrink(p.row(s.x, r), p.row(s.y, r), p.row(p.clean, r), p.row(dx, n), size, onward)
-	}
+	})
 	p.gather(s.x, rows)
 	z, err := p.o.logits(p.x, rows)
 	if err != nil {

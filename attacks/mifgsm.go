@@ -47,9 +47,14 @@ func (a *MIFGSM) Validate() error {
 	if err := a.Target.Validate(); err != nil {
 		return err
 	}
-	_, err := LossNamed(a.Loss)
-	return err
+	return checkLoss(a.Loss, a.Target != "", setTarget)
 }
+
+// CheckClasses implements Classed.
+func (a *MIFGSM) CheckClasses(n int) error { return lossFits(a.Loss, n) }
+
+// LossName implements Lossy.
+func (a *MIFGSM) LossName() string { return a.Loss }
 
 // Label implements Attack.
 func (a *MIFGSM) Label() string {

@@ -88,6 +88,9 @@ func (s *Search) pursue(v Victim, b *Batch, adv device.Tensor, d Draw, method fu
 	if err != nil {
 		return device.Counts{}, err
 	}
+	if labels == nil {
+		labels = b.Labels
+	}
 	n := len(labels)
 	floats := func() []float64 { return make([]float64, n) }
 	p := &pursuit{Search: s, o: newOracle(v, b, d), labels: labels, loss: nn.Margin{}, distance: floats(), c: floats(), low: floats(), high: floats(),

@@ -35,9 +35,14 @@ func (a *RFGSM) Validate() error {
 	if err := a.Target.Validate(); err != nil {
 		return err
 	}
-	_, err := LossNamed(a.Loss)
-	return err
+	return checkLoss(a.Loss, a.Target != "", setTarget)
 }
+
+// CheckClasses implements Classed.
+func (a *RFGSM) CheckClasses(n int) error { return lossFits(a.Loss, n) }
+
+// LossName implements Lossy.
+func (a *RFGSM) LossName() string { return a.Loss }
 
 // Label implements Attack.
 func (a *RFGSM) Label() string {
