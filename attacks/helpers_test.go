@@ -178,3 +178,5 @@ func count(n int) []int {
 	}
 	return list
 }
+
+func number(x float64) configs.Number { return configs.Number(x) }

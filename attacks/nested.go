@@ -32,6 +32,25 @@ func (n *Nested) Minimal() bool {
 	return ok && m.Minimal()
 }
 
+// CheckClasses implements Classed.
+func (n *Nested) CheckClasses(classes int) error { return CheckClasses(n.Attack.Value, classes) }
+
+// Warnings implements Warner.
+func (n *Nested) Warnings() []string {
+	if w, ok := n.Attack.Value.(Warner); ok {
+		return w.Warnings()
+	}
+	return nil
+}
+
+// LossName implements Lossy; "" where the attack has none.
+func (n *Nested) LossName() string {
+	if l, ok := n.Attack.Value.(Lossy); ok {
+		return l.LossName()
+	}
+	return ""
+}
+
 func (n *Nested) validate() error {
 	if !n.Attack.Set() {
 		return registry.Errorf("attack", "missing: name the attack to run")

@@ -12,7 +12,15 @@ import (
 	"rampart/nn/registry"
 )
 
-// each runs a test for every registered attack, with its defaults and in each norm that it knows.
+// quick are options of attacks whose defaults take long.
+var quick = map[string]string{
+	"cw":  "binary_search_steps = 3\nsteps = 12\nstep_size = 0.1\ninitial_const = 0.3\n",
+	"ead": "binary_search_steps = 3\nsteps = 12\nstep_size = 0.05\ninitial_const = 0.3\n",
+	"eot": "samples = 2\n",
+}
+
+// each runs a test for every registered attack, with its defaults, the quick ones, and in each norm
+// that it knows.
 func each(t *testing.T, f func(t *testing.T, a attacks.Attack)) {
 	names := registry.Names[attacks.Attack]()
 	for _, want := range []string{"apgd", "apgd_t", "autoattack", "fab", "fab_t", "fgsm", "noise", "pgd", "square"} {
@@ -22,7 +30,7 @@ func each(t *testing.T, f func(t *testing.T, a attacks.Attack)) {
 	}
 	for _, name := range names {
 		for _, options := range []string{"", "norm = \"l2\"\neps = 0.8", "norm = \"l1\"\neps = 2.5"} {
-			a, err := decoded(name, options)
+			a, err := decoded(name, quick[name]+options)
 			if err != nil && strings.Contains(err.Error(), "unknown key") {
 				continue // it has no such option
 			}
