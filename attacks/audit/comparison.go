@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"rampart/attacks"
+	"rampart/nn/registry"
 )
 
 // Checks that set one attack against another: a gradient that means something makes white-box
@@ -49,11 +50,14 @@ func square(e *examination) (Finding, error) {
 				broken = append(broken, i)
 			}
 		}
-	} else if e.Threat.Norm == attacks.L1 {
-		return Finding{Verdict: Skip, Text: "no Square among the attacks that ran, and there is none in L1 of this size to run here"}, nil
 	} else {
-		var err error
-		if broken, err = e.gain(attacks.NewSquare(e.Threat, squareQueries)); err != nil {
+		a, err := registry.New[attacks.Attack]("square")
+		if err != nil {
+			return Finding{}, err
+		}
+		s := a.(*attacks.Square)
+		s.Bound, s.Queries, s.Rescale = attacks.Bound(e.Threat), squareQueries, true
+		if broken, err = e.gain(s); err != nil {
 			return Finding{}, err
 		}
 	}
