@@ -3217,11 +3217,14 @@ fetch:
 	MOVQ       R9, ahead+56(FP)
 
 fetched:
-	MOVL (DX), R9
-	MOVL 4(DX), R10
-	ADDQ startStep+80(FP), DX
-	CMPQ R9, R10
-	JE   multiplied
+	MOVQ       toStep+112(FP), R9
+	LEAQ       (DI)(R9*4), R9
+	PREFETCHT0 (R9)
+	MOVL       (DX), R9
+	MOVL       4(DX), R10
+	ADDQ       startStep+80(FP), DX
+	CMPQ       R9, R10
+	JE         multiplied
 
 multiply:
 	VBROADCASTSS (AX)(R9*1), Y3
@@ -3301,11 +3304,15 @@ fetch:
 	MOVQ       R8, ahead+56(FP)
 
 fetched:
-	MOVL (DX), R8
-	MOVL 4(DX), R11
-	ADDQ startStep+80(FP), DX
-	CMPQ R8, R11
-	JE   multiplied
+	MOVQ       toStep+112(FP), R8
+	LEAQ       (DI)(R8*4), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	MOVL       (DX), R8
+	MOVL       4(DX), R11
+	ADDQ       startStep+80(FP), DX
+	CMPQ       R8, R11
+	JE         multiplied
 
 multiply:
 	VBROADCASTSS (AX)(R8*1), Y5
@@ -3399,11 +3406,16 @@ fetch:
 	MOVQ       R8, ahead+56(FP)
 
 fetched:
-	MOVL (DX), R8
-	MOVL 4(DX), R12
-	ADDQ startStep+80(FP), DX
-	CMPQ R8, R12
-	JE   multiplied
+	MOVQ       toStep+112(FP), R8
+	LEAQ       (DI)(R8*4), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	MOVL       (DX), R8
+	MOVL       4(DX), R12
+	ADDQ       startStep+80(FP), DX
+	CMPQ       R8, R12
+	JE         multiplied
 
 multiply:
 	VBROADCASTSS (AX)(R8*1), Y7
@@ -3511,11 +3523,17 @@ fetch:
 	MOVQ       R8, ahead+56(FP)
 
 fetched:
-	MOVL (DX), R8
-	MOVL 4(DX), R13
-	ADDQ startStep+80(FP), DX
-	CMPQ R8, R13
-	JE   multiplied
+	MOVQ       toStep+112(FP), R8
+	LEAQ       (DI)(R8*4), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 192(R8)
+	MOVL       (DX), R8
+	MOVL       4(DX), R13
+	ADDQ       startStep+80(FP), DX
+	CMPQ       R8, R13
+	JE         multiplied
 
 multiply:
 	VBROADCASTSS (AX)(R8*1), Y9

@@ -106,6 +106,7 @@ func BenchmarkDense(b *testing.B) {
 			d.PackForward(packed, w)
 			d.PackInputGrad(transposed, w)
 			y, dx, scratch := make([]float32, len(dy)), make([]float32, len(x)), make([]float32, d.Scratch(rows))
+			shared := make([]float32, d.WeightGradShared(rows))
 			name := fmt.Sprintf("%s/%d", d.name, rows)
 			b.Run(name+"/forward", func(b *testing.B) {
 				measure(b, rows*d.In*d.Out, func() {
@@ -118,8 +119,13 @@ func BenchmarkDense(b *testing.B) {
 				})
 			})
 			b.Run(name+"/weight", func(b *testing.B) {
-				measureUnits(b, rows*d.In*d.Out, d.WeightGradUnits(), func(unit int) {
-					d.WeightGrad(unit, w, x, dy, rows, scratch)
+				blocks := d.WeightGradBlocks(rows)
+				measureUnits(b, rows*d.In*d.Out, blocks+d.WeightGradUnits(), func(i int) {
+					if i < blocks {
+						d.PrepareWeightGrad(i, dy, rows, shared)
+					} else {
+						d.WeightGrad(i-blocks, w, x, rows, shared, scratch)
+					}
 				})
 			})
 		}
@@ -221,7 +227,7 @@ func BenchmarkSparse(b *testing.B) {
 func BenchmarkSparseDense(b *testing.B) {
 	d := Dense{3136, 1024}
 	for _, rows := range []int{benchRows, 64} {
-		for _, density := range []float64{1, .5, .4, .3} {
+		for _, density := range []float64{1, .5, .4, .3, .2} {
 			r := newRand(1)
 			x, dy, w := normals(r, rows*d.In), normals(r, rows*d.Out), normals(r, d.In*d.Out)
 			thin(x, density, 1)
@@ -248,6 +254,23 @@ func BenchmarkSparseDense(b *testing.B) {
 					measure(b, rows*d.In*d.Out, f)
 				})
 			}
+			shared, units := make([]float32, d.WeightGradShared(rows)), d.WeightGradUnits()
+			scratch = make([]float32, d.Scratch(rows))
+			for b := range d.WeightGradBlocks(rows) {
+				d.PrepareWeightGrad(b, dy, rows, shared)
+			}
+			b.Run(fmt.Sprintf("madry_fc1/%d/weight/dense/%v", rows, density), func(b *testing.B) {
+				measureUnits(b, rows*d.In*d.Out, units, func(i int) {
+					first, end := cut(d.In, i, units)
+					d.denseWeightGrad(w, x, shared, rows, first, end, scratch)
+				})
+			})
+			b.Run(fmt.Sprintf("madry_fc1/%d/weight/sparse/%v", rows, density), func(b *testing.B) {
+				measureUnits(b, rows*d.In*d.Out, units, func(i int) {
+					first, end := cut(d.In, i, units)
+					d.sparseWeightGrad(w, x, shared, rows, first, end, scratch)
+				})
+			})
 		}
 	}
 }
@@ -265,7 +288,7 @@ func BenchmarkSparseWeightGrad(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%v", c.name, density), func(b *testing.B) {
 				measureUnits(b, rows*c.taps()*c.OutH()*c.OutW()*c.Out, lists+units, func(i int) {
 					if i < lists {
-						c.ListWeightGrad(i, k.x, k.dy, rows, shared, scratch)
+						c.PrepareWeightGrad(i, k.x, k.dy, rows, shared, scratch)
 					} else {
 						c.WeightGrad(i-lists, k.w, k.x, k.dy, rows, shared, scratch)
 					}
@@ -273,7 +296,7 @@ func BenchmarkSparseWeightGrad(b *testing.B) {
 			})
 			b.Run(fmt.Sprintf("%s/%v/list", c.name, density), func(b *testing.B) {
 				measureUnits(b, rows*c.taps()*c.OutH()*c.OutW()*c.Out, lists, func(i int) {
-					c.ListWeightGrad(i, k.x, k.dy, rows, shared, scratch)
+					c.PrepareWeightGrad(i, k.x, k.dy, rows, shared, scratch)
 				})
 			})
 		}

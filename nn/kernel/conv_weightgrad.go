@@ -78,7 +78,7 @@ func (c Conv) weightScratch() int {
 
 // WeightGrad computes one piece of dw [KH,KW,C,Out], summed over the images of x [rows,H,W,C] and
 // dy [rows,OutH,OutW,Out] in their order. Units touch disjoint parts of dw and may run at the same
-// time, each with a scratch of its own. shared is empty, or filled by ListWeightGrad.
+// time, each with a scratch of its own. shared is empty, or filled by PrepareWeightGrad.
 func (c Conv) WeightGrad(unit int, dw, x, dy []float32, rows int, shared, scratch []float32) {
 	g := c.weightGrad()
 	if len(shared) > 0 {

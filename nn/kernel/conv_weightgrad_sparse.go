@@ -49,7 +49,7 @@ func (c Conv) WeightGradShared(rows int) int {
 	return listed + counts + pairs + images
 }
 
-// WeightGradBlocks is the number of calls of ListWeightGrad that fill the shared memory.
+// WeightGradBlocks is the number of calls of PrepareWeightGrad that fill the shared memory.
 func (c Conv) WeightGradBlocks(rows int) int {
 	if _, _, ok := c.windowParts(); !ok {
 		return 0
@@ -58,8 +58,8 @@ func (c Conv) WeightGradBlocks(rows int) int {
 	return g.blocks(rows)
 }
 
-// ListWeightGrad prepares one block of the shared memory for all calls of WeightGrad.
-func (c Conv) ListWeightGrad(block int, x, dy []float32, rows int, shared, scratch []float32) {
+// PrepareWeightGrad prepares one block of the shared memory for all calls of WeightGrad.
+func (c Conv) PrepareWeightGrad(block int, x, dy []float32, rows int, shared, scratch []float32) {
 	g := c.weightGrad()
 	l := g.lists(shared, rows)
 	first, size, out := block*g.images, c.H*c.W*c.C, c.OutH()*c.OutW()*c.Out
@@ -80,7 +80,7 @@ func (c Conv) ListWeightGrad(block int, x, dy []float32, rows int, shared, scrat
 	l.listed[block] = 1
 }
 
-// listScratch is the number of values that ListWeightGrad may use as scratch: for a line of dy.
+// listScratch is the number of values that PrepareWeightGrad may use as scratch: for a line of dy.
 func (g *weightGrad) listScratch() int { return 2*(g.OutW()*g.Out+lanes) + g.OutW() + 1 }
 
 // list fills the lists of a block of n images.

@@ -12,7 +12,7 @@ import (
 func convWeightGrad(c Conv, dw, x, dy []float32, rows int, shared, scratch []float32) (listed bool) {
 	for b := range c.WeightGradBlocks(rows) {
 		if len(shared) > 0 {
-			c.ListWeightGrad(b, x, dy, rows, shared, scratch)
+			c.PrepareWeightGrad(b, x, dy, rows, shared, scratch)
 		}
 	}
 	for unit := range c.WeightGradUnits() {
@@ -109,6 +109,82 @@ func TestWeightGradChoice(t *testing.T) {
 			}
 			sameBits(t, name, got, want)
 			if n := testing.AllocsPerRun(2, func() { convWeightGrad(c, got, k.x, k.dy, rows, shared, scratch) }); n > 0 {
+				t.Errorf("%s: %v allocations", name, n)
+			}
+		})
+	}
+}
+
+func denseWeightGrad(d Dense, dw, x, dy []float32, rows int, shared, scratch []float32) {
+	for b := range d.WeightGradBlocks(rows) {
+		d.PrepareWeightGrad(b, dy, rows, shared)
+	}
+	for unit := range d.WeightGradUnits() {
+		d.WeightGrad(unit, dw, x, rows, shared, scratch)
+	}
+}
+
+// TestSparseDenseWeightGrad compares the two forms of Dense.WeightGrad, bit by bit.
+func TestSparseDenseWeightGrad(t *testing.T) {
+	tiny, inf, nan := math.Float32frombits(1), float32(math.Inf(1)), float32(math.NaN())
+	eachImplementation(t, func(t *testing.T) {
+		for i, test := range []struct{ in, out, rows int }{
+			{200, 100, 50}, {784, 64, 16}, {33, 144, 129}, {61, 70, 411}, {100, 65, 23},
+		} {
+			for j, values := range [][]float32{nil, {tiny, -tiny, 1e-38, math.MaxFloat32}, {inf, nan, -inf}} {
+				for _, density := range []float64{0, .1, .5, 1} {
+					d, r := Dense{test.in, test.out}, newRand(uint64(i))
+					x, dy := normals(r, test.rows*d.In), normals(r, test.rows*d.Out)
+					for k, v := range values {
+						x[(k*7919+i)%len(x)] = v
+					}
+					if j == 1 { // products and sums that underflow
+						Scale(dy, dy, 1e-30)
+						Scale(x, x, 1e-10)
+					}
+					thin(x, density, uint64(i))
+					thin(dy, .5, uint64(i+1))
+					shared, scratch := newGuarded(d.WeightGradShared(test.rows)), newGuarded(d.Scratch(test.rows))
+					want, got := make([]float32, d.In*d.Out), newGuarded(d.In*d.Out)
+					denseWeightGrad(d, got.x, x, dy, test.rows, shared.x, scratch.x)
+					d.denseWeightGrad(want, x, shared.x, test.rows, 0, d.In, make([]float32, d.Scratch(test.rows)))
+					sameBits(t, fmt.Sprintf("%+v, density %v, %v: dw", test, density, values), got.x, want)
+					got.check(t, "dw")
+					shared.check(t, "shared")
+					scratch.check(t, "scratch")
+				}
+			}
+		}
+	})
+}
+
+// TestDenseWeightGradChoice: zeros of x are skipped where they are many and dy is finite.
+func TestDenseWeightGradChoice(t *testing.T) {
+	d, rows := Dense{100, 70}, 20
+	for name, test := range map[string]struct {
+		density float64
+		dy      float32
+		sparse  bool
+	}{
+		"sparse":         {.2, 1, true},
+		"dense":          {1, 1, false},
+		"infinite in dy": {.2, float32(math.Inf(1)), false},
+	} {
+		eachImplementation(t, func(t *testing.T) {
+			x, dy := normals(newRand(1), rows*d.In), normals(newRand(2), rows*d.Out)
+			thin(x, test.density, 3)
+			dy[len(dy)-1] = test.dy
+			shared, scratch := make([]float32, d.WeightGradShared(rows)), make([]float32, d.Scratch(rows))
+			got, want := make([]float32, d.In*d.Out), make([]float32, d.In*d.Out)
+			denseWeightGrad(d, got, x, dy, rows, shared, scratch)
+			d.denseWeightGrad(want, x, shared, rows, 0, d.In, scratch)
+			sameBits(t, name, got, want)
+			if test.dy == 1 {
+				if sparse := d.sparseWeightGrad(want, x, shared, rows, 0, blockInputs, scratch); sparse != test.sparse {
+					t.Errorf("%s: sparse %v, want %v", name, sparse, test.sparse)
+				}
+			}
+			if n := testing.AllocsPerRun(2, func() { denseWeightGrad(d, got, x, dy, rows, shared, scratch) }); n > 0 {
 				t.Errorf("%s: %v allocations", name, n)
 			}
 		})
