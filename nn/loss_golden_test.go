@@ -121,3 +121,41 @@ func TestTiedLossExtremes(t *testing.T) {
 		}
 	}
 }
+
+// TestDistillOnSoftLabels: at temperature 1 distillation is the cross-entropy with the teacher's
+// probabilities as soft labels, and with hard ones that of the label.
+func TestDistillOnSoftLabels(t *testing.T) {
+	logits := []float32{0.5, -1.25, 2, 0, 1.5}
+	for _, q := range [][]float64{{0.1, 0.2, 0.3, 0.15, 0.25}, {0.7, 0.05, 0.05, 0.1, 0.1}} {
+		soft, sum := make([]float32, len(q)), 0.0
+		for j, v := range logits {
+			soft[j] = float32(math.Log(q[j]))
+			sum += math.Exp(float64(v))
+		}
+		want := 0.0
+		for j, v := range logits {
+			want -= q[j] * (float64(v) - math.Log(sum))
+		}
+		value, grad := evaluate(Distill{Temperature: 1}, logits, soft, 0)
+		if math.Abs(value-want) > 1e-6 {
+			t.Errorf("soft labels %v: %v, want %v", q, value, want)
+		}
+		for j, v := range logits {
+			if w := math.Exp(float64(v))/sum - q[j]; math.Abs(float64(grad[j])-w) > 1e-6 {
+				t.Errorf("soft labels %v: gradient[%d] is %v, want %v", q, j, grad[j], w)
+			}
+		}
+	}
+	sure := []float32{0, 0, 200, 0, 0}
+	value, grad := evaluate(Distill{Temperature: 1}, logits, sure, 0)
+	hard, hardGrad := evaluate(CrossEntropy{}, logits, nil, 2)
+	if math.Abs(value-hard) > 1e-6 {
+		t.Errorf("a sure teacher: %v, cross-entropy is %v", value, hard)
+	}
+	for j := range grad {
+		if math.Abs(float64(grad[j]-hardGrad[j])) > 1e-6 {
+			t.Errorf("a sure teacher: gradient %v, cross-entropy's is %v", grad, hardGrad)
+			break
+		}
+	}
+}
