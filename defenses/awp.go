@@ -45,6 +45,12 @@ func (d *AWP) Share() float64 { return d.Base.Value.Share() }
 // Attack implements Defense.
 func (d *AWP) Attack() attacks.Attack { return d.Base.Value.Attack() }
 
+// Work implements Worker: the gradient is taken twice.
+func (d *AWP) Work() (attack, update float64) {
+	attack, update = Work(d.Base.Value)
+	return attack, 2 * update
+}
+
 // Step implements Defense.
 func (d *AWP) Step(s *Session, b *data.Batch) (Metrics, error) {
 	if s.Progress < float64(d.Warmup) {

@@ -38,8 +38,12 @@ type (
 	// OwnLoss is a Defense that may have a loss of its own, and cannot take the soft labels of a
 	// defensive distillation then.
 	OwnLoss interface{ OwnLoss() bool }
-	// Threatened is a Defense against more than the one threat model of its Attack.
-	Threatened interface{ Threats() []attacks.Threat }
+	// Many is a Defense against more attacks than its Attack.
+	Many interface{ Attacks() []attacks.Attack }
+	// Worker is a Defense whose work for an example is not that of its attacks and rows.
+	Worker interface {
+		Work() (attack, update float64)
+	}
 )
 
 // as finds T in a defence or in what it wraps.
@@ -55,6 +59,17 @@ func as[T any](d Defense) (t T, ok bool) {
 		d = wrapper.Unwrap()
 	}
 	return t, false
+}
+
+// Unwrapped is the defence below those that wrap it.
+func Unwrapped(d Defense) Defense {
+	for {
+		wrapper, wraps := d.(interface{ Unwrap() Defense })
+		if !wraps {
+			return d
+		}
+		d = wrapper.Unwrap()
+	}
 }
 
 // Rows is the number of rows that the network's programs must take for batches of a size.
@@ -93,19 +108,36 @@ func HasOwnLoss(d Defense) bool {
 	return ok && o.OwnLoss()
 }
 
-// ThreatModel names what a defence trains against, "" for nothing.
-func ThreatModel(d Defense) string {
-	if t, ok := as[Threatened](d); ok {
-		var list []string
-		for _, threat := range t.Threats() {
-			list = append(list, threat.String())
-		}
-		return strings.Join(list, " and ")
+// Attacks are all that a defence trains against.
+func Attacks(d Defense) []attacks.Attack {
+	if m, ok := as[Many](d); ok {
+		return m.Attacks()
 	}
 	if a := d.Attack(); a != nil {
-		return a.Threat().String()
+		return []attacks.Attack{a}
 	}
-	return ""
+	return nil
+}
+
+// ThreatModel names what a defence trains against, "" for nothing.
+func ThreatModel(d Defense) string {
+	var list []string
+	for _, a := range Attacks(d) {
+		list = append(list, a.Threat().String())
+	}
+	return strings.Join(list, " and ")
+}
+
+// Work is what a step costs for each example of its batch, at the most: gradients in the image, and
+// rows of the parameter gradient.
+func Work(d Defense) (attack, update float64) {
+	if w, ok := d.(Worker); ok {
+		return w.Work()
+	}
+	for _, a := range Attacks(d) {
+		attack += d.Share() * float64(a.Gradients())
+	}
+	return attack, float64(Rows(d, 1))
 }
 
 // Metrics are sums over the examples of a step. In a batch that holds its examples both attacked

@@ -46,6 +46,9 @@ func (d *FreeAT) Attack() attacks.Attack {
 	return chosen("fgsm", func(a *attacks.FGSM) { a.Bound = d.Bound }).Value
 }
 
+// Work implements Worker: the gradient in the image comes with that in the weights.
+func (d *FreeAT) Work() (attack, update float64) { return 0, 1 }
+
 // Replays implements Replayer.
 func (d *FreeAT) Replays() int { return d.M }
 

@@ -41,18 +41,10 @@ func (d *Union) Share() float64 { return 1 }
 // Attack implements Defense: the first of the union's.
 func (d *Union) Attack() attacks.Attack { return d.With[0].Value }
 
-// Attacks are all that the union trains against.
+// Attacks implements Many.
 func (d *Union) Attacks() (list []attacks.Attack) {
 	for _, a := range d.With {
 		list = append(list, a.Value)
-	}
-	return list
-}
-
-// Threats implements Threatened.
-func (d *Union) Threats() (list []attacks.Threat) {
-	for _, a := range d.With {
-		list = append(list, a.Value.Threat())
 	}
 	return list
 }

@@ -28,6 +28,9 @@ type state struct {
 	// current is the network in training, and optimizer its optimiser's values.
 	current   []nn.Weight
 	optimizer map[string][][]float32
+	// average is the average of its weights, and defense what its defence keeps between steps.
+	average []nn.Weight
+	defense map[string][]float32
 	// examples are the pixels of the figure's images, by stage.
 	examples map[string][]float32
 }
@@ -57,6 +60,8 @@ type fitState struct {
 	TrainRobustAtBest         num
 	LastRobust, LastClean     float64
 	CollapseTold, OverfitTold bool
+	Averaged                  int  // weights in the average
+	Stopped                   bool // by the defence's guard
 }
 
 // num is a figure that may be missing: NaN is null in JSON.
@@ -114,7 +119,10 @@ func (s *state) restore(m *nn.Model) error {
 }
 
 // release forgets the network in training once it is finished.
-func (s *state) release() { s.current, s.optimizer, s.OptimizerSteps, s.Step = nil, nil, 0, 0 }
+func (s *state) release() {
+	s.current, s.optimizer, s.OptimizerSteps, s.Step = nil, nil, 0, 0
+	s.average, s.defense = nil, nil
+}
 
 // Tensor names in the file are prefixed by what they belong to.
 const (
@@ -122,6 +130,8 @@ const (
 	prefixCurrent   = "current/"
 	prefixOptimizer = "optimizer/"
 	prefixExamples  = "examples/"
+	prefixAverage   = "average/"
+	prefixDefense   = "defense/"
 )
 
 // save writes the state to the run's folder.
@@ -148,6 +158,12 @@ func (r *run) save() error {
 			add(fmt.Sprintf("%s%d/%s", prefixOptimizer, i, name), []int{len(v)}, v)
 		}
 	}
+	for _, w := range s.average {
+		add(prefixAverage+w.Name, w.Shape, w.Data)
+	}
+	for _, name := range sortedKeys(s.defense) {
+		add(prefixDefense+name, []int{len(s.defense[name])}, s.defense[name])
+	}
 	for _, name := range sortedKeys(s.examples) {
 		add(prefixExamples+name, []int{len(s.examples[name])}, s.examples[name])
 	}
@@ -173,7 +189,7 @@ func loadState(dir string) (*state, string, error) {
 	if err := json.Unmarshal(f.JSON, &s.record); err != nil {
 		return nil, "", fmt.Errorf("training state of %q: %w", dir, err)
 	}
-	s.optimizer = map[string][][]float32{}
+	s.optimizer, s.defense = map[string][][]float32{}, map[string][]float32{}
 	for _, t := range f.Tensors {
 		kind, rest, _ := strings.Cut(t.Name, "/")
 		switch kind + "/" {
@@ -185,6 +201,10 @@ func loadState(dir string) (*state, string, error) {
 		case prefixOptimizer:
 			_, name, _ := strings.Cut(rest, "/")
 			s.optimizer[name] = append(s.optimizer[name], t.Data)
+		case prefixAverage:
+			s.average = append(s.average, nn.Weight{Name: rest, Shape: t.Shape, Data: t.Data})
+		case prefixDefense:
+			s.defense[rest] = t.Data
 		case prefixExamples:
 			s.examples[rest] = t.Data
 		}
