@@ -69,6 +69,13 @@ func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
 	case device.LogMeanSoftmaxGrad:
 		row(func(f *frame, r, n int) { logMeanSoftmaxGrad(f, in, out[0], n, op) })
 	case device.ApplyLoss:
+		if op.Batch {
+			e.whole[i] = batchKernel{units: 1, run: func(f *frame, _ int) {
+				e.share(f, e.call.Rows)
+				applyLoss(f, in[0], out[0], out[1], e.call.Rows, op.Classes)
+			}}
+			break
+		}
 		row(func(f *frame, r, n int) { applyLoss(f, in[0], out[0], out[1], n, op.Classes) })
 	default:
 		return 0, fmt.Errorf("no kernel for %T", op)

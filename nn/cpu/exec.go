@@ -183,16 +183,22 @@ func (e *executable) runTile(worker, unit int) {
 		size := e.p.Buffers[e.p.X].Size
 		f.bases[e.p.X] = host(c.X)[row0*size : (row0+n)*size]
 	}
+	e.share(f, n)
+	e.runGroups(f, e.segment, n)
+	e.copyOut(f, n)
+}
+
+// share gives a frame what the call says about its n rows.
+func (e *executable) share(f *frame, n int) {
+	c := e.call
 	f.labels, f.soft = nil, nil
 	if c.Labels != nil {
-		f.labels = c.Labels[row0 : row0+n]
+		f.labels = c.Labels[f.row0 : f.row0+n]
 	}
 	if c.Soft != nil {
 		classes := e.p.Buffers[e.p.Logits].Size
-		f.soft = host(c.Soft)[row0*classes : (row0+n)*classes]
+		f.soft = host(c.Soft)[f.row0*classes : (f.row0+n)*classes]
 	}
-	e.runGroups(f, e.segment, n)
-	e.copyOut(f, n)
 }
 
 func (e *executable) runGroups(f *frame, groups []group, n int) {

@@ -63,12 +63,18 @@ func (r *run) facts() report.Facts {
 			Selection: "as the checkpoint was trained"}
 	}
 	spec, _ := r.deployed("")
-	f := report.Facts{Model: spec.Name(), ThreatModel: r.cfg.threat().String(), AdversarialShare: r.cfg.Defense.Value.Share(),
+	f := report.Facts{Model: spec.Name(), ThreatModel: r.cfg.threatText(), AdversarialShare: r.cfg.Defense.Value.Share(),
 		N: r.test.Len(), Seed: r.cfg.Seed,
 		Selection: fmt.Sprintf("best weights by %s on %d of %d training images held out; no test image takes part in it",
 			r.cfg.Probe.Attack.Value.Label(), r.held.Len(), r.cfg.Data.HeldOut)}
 	if r.cfg.Distill != nil {
 		f.Model += fmt.Sprintf(", distilled at temperature %g", r.cfg.Distill.Temperature)
+	}
+	if r.cfg.Teacher != nil {
+		f.Model += fmt.Sprintf(", taught by a hardened %s", r.teacherSpec().Name())
+	}
+	if r.cfg.Train.Average.Set() {
+		f.Selection += "; weights averaged by " + r.cfg.Train.Average.Name
 	}
 	return f
 }

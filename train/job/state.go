@@ -29,6 +29,9 @@ type state struct {
 	// current is the network in training, and optimizer its optimiser's values.
 	current   []nn.Weight
 	optimizer map[string][][]float32
+	// average is the average of its weights, and defense what its defence keeps between steps.
+	average []nn.Weight
+	defense map[string][]float32
 	// examples are the pixels of the figure's images, by stage.
 	examples map[string][]float32
 }
@@ -65,6 +68,8 @@ type fitState struct {
 	TrainRobustAtBest         num
 	LastRobust, LastClean     float64
 	CollapseTold, OverfitTold bool
+	Averaged                  int  // weights in the average
+	Stopped                   bool // by the defence's guard
 }
 
 // num is a figure that may be missing: NaN is null in JSON.
@@ -122,7 +127,10 @@ func (s *state) restore(m *nn.Model) error {
 }
 
 // release forgets the network in training once it is finished.
-func (s *state) release() { s.current, s.optimizer, s.OptimizerSteps, s.Step = nil, nil, 0, 0 }
+func (s *state) release() {
+	s.current, s.optimizer, s.OptimizerSteps, s.Step = nil, nil, 0, 0
+	s.average, s.defense = nil, nil
+}
 
 // Tensor names in the file are prefixed by what they belong to.
 const (
@@ -131,6 +139,8 @@ const (
 	prefixOptimizer = "optimizer/"
 	prefixExamples  = "examples/"
 	prefixPartial   = "partial/" // images of the attack that is being measured
+	prefixAverage   = "average/"
+	prefixDefense   = "defense/"
 )
 
 // save writes the state to the run's folder.
@@ -162,6 +172,12 @@ func (r *run) save() error {
 		for i, v := range s.optimizer[name] {
 			add(fmt.Sprintf("%s%d/%s", prefixOptimizer, i, name), []int{len(v)}, v)
 		}
+	}
+	for _, w := range s.average {
+		add(prefixAverage+w.Name, w.Shape, w.Data)
+	}
+	for _, name := range sortedKeys(s.defense) {
+		add(prefixDefense+name, []int{len(s.defense[name])}, s.defense[name])
 	}
 	for _, name := range sortedKeys(s.examples) {
 		add(prefixExamples+name, []int{len(s.examples[name])}, s.examples[name])
@@ -197,7 +213,7 @@ func loadState(dir string) (*state, string, error) {
 	if s.Partial != nil {
 		s.Partial.Result.Distance = s.PartialDistance
 	}
-	s.optimizer = map[string][][]float32{}
+	s.optimizer, s.defense = map[string][][]float32{}, map[string][]float32{}
 	for _, t := range f.Tensors {
 		kind, rest, _ := strings.Cut(t.Name, "/")
 		switch kind + "/" {
@@ -209,6 +225,10 @@ func loadState(dir string) (*state, string, error) {
 		case prefixOptimizer:
 			_, name, _ := strings.Cut(rest, "/")
 			s.optimizer[name] = append(s.optimizer[name], t.Data)
+		case prefixAverage:
+			s.average = append(s.average, nn.Weight{Name: rest, Shape: t.Shape, Data: t.Data})
+		case prefixDefense:
+			s.defense[rest] = t.Data
 		case prefixExamples:
 			s.examples[rest] = t.Data
 		case prefixPartial:
