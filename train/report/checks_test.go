@@ -54,10 +54,23 @@ func TestHeadline(t *testing.T) {
 	}
 }
 
+func TestMissing(t *testing.T) {
+	r := sampleReport(100)
+	r.Rows = r.Rows[5:7]
+	if got := r.Missing(); got != nil {
+		t.Errorf("missing %q from a full report", got)
+	}
+	r.Selection, r.Config, r.Rows[0].Options, r.Rows[1].Interval[0] = "", nil, nil, nan
+	want := []string{"the selection split", "the configuration", "the settings of PGD-100 x10 (before)", "the interval of worst case (before)"}
+	if got := r.Missing(); !reflect.DeepEqual(got, want) {
+		t.Errorf("missing %q, want %q", got, want)
+	}
+}
+
 func TestUnknownVerdictIsAnError(t *testing.T) {
 	r := sampleReport(100)
 	r.Checks = []Check{{Number: 3, Verdict: "pass"}}
-	for name, write := range map[string]func(io.Writer) error{"terminal": r.WriteAfter, "markdown": r.WriteMarkdown, "json": r.WriteJSON} {
+	for name, write := range map[string]func(io.Writer) error{"terminal": r.WriteAfter, "markdown": r.WriteMarkdown, "json": r.WriteJSON, "html": r.WriteHTML} {
 		if err := write(io.Discard); err == nil || !strings.Contains(err.Error(), `check 3 has the unknown verdict "pass"`) {
 			t.Errorf("%s: error %v", name, err)
 		}

@@ -60,9 +60,8 @@ func (c *Comparison) htmlTable() pageTable {
 				cell.Sort = plain(mean)
 			}
 		}
-		last := &row[len(row)-1]
-		last.Verdict = Verdict(last.Text)
-		last.Sort = strconv.Itoa(len(verdicts) - slices.Index(verdicts, last.Verdict))
+		row[1].Verdict, row[1].Class = Verdict(row[1].Text), "left"
+		row[1].Sort = strconv.Itoa(len(verdicts) - slices.Index(verdicts, row[1].Verdict))
 	}
 	return t
 }

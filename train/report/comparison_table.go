@@ -11,9 +11,10 @@ import (
 
 // tableOf is the comparison as a table; mark is applied to what is best in its column.
 func (c *Comparison) tableOf(mark func(string) string) *table {
-	t := &table{title: "Strategies, accuracies in %", head: [][2]string{{"strategy", ""}}}
+	t := &table{title: "Strategies, accuracies in %", head: [][2]string{{"strategy", ""}, {"verdict", ""}}, left: []int{1}}
 	for i := range c.Strategies {
-		t.rows = append(t.rows, []string{c.Strategies[i].Name})
+		s := &c.Strategies[i]
+		t.rows = append(t.rows, []string{s.Name, string(s.verdict())})
 	}
 	for _, col := range c.columns() {
 		t.head = append(t.head, split(col.name))
@@ -27,11 +28,6 @@ func (c *Comparison) tableOf(mark func(string) string) *table {
 			}
 			t.rows[i] = append(t.rows[i], text)
 		}
-	}
-	t.left = []int{len(t.head)}
-	t.head = append(t.head, [2]string{"verdict", ""})
-	for i := range c.Strategies {
-		t.rows[i] = append(t.rows[i], string(c.Strategies[i].verdict()))
 	}
 	return t.dropEmpty()
 }
@@ -96,7 +92,7 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 	text := b.String()
 	if coloured(w) {
 		for _, v := range verdicts {
-			text = strings.ReplaceAll(text, "  "+string(v)+"\n", "  "+paint(v, true)+"\n")
+			text = strings.ReplaceAll(text, "  "+string(v)+"  ", "  "+paint(v, true)+"  ")
 		}
 	}
 	_, err := io.WriteString(w, text)

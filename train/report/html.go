@@ -100,7 +100,9 @@ func (r *Report) checkSection() (section, error) {
 		v := Verdict(row[1].Text)
 		row[1].Verdict, row[1].Sort = v, strconv.Itoa(len(verdicts)-slices.Index(verdicts, v))
 		for k := 2; k < len(row); k++ {
-			row[k].Class = "text"
+			if row[k].Class = "text"; row[k].Text == absent {
+				row[k].Class = "text none"
+			}
 		}
 	}
 	s.Tables = []pageTable{table}

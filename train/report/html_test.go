@@ -51,13 +51,13 @@ func TestGoldenHTML(t *testing.T) {
 // What comes from outside is text, wherever it stands; and the page names nothing outside itself.
 func TestHTMLEscapes(t *testing.T) {
 	const evil = `"><script>alert(1)</script><img src=http://example.com/x onerror=alert(1)>'{{.}}`
-	r := withFigures(t, fullReport())
+	r := fullReport()
+	r.Figures = []Figure{{Title: evil, Data: []byte("\x89PNG\r\n\x1a\n")}, {Title: "s", Data: []byte("<svg onload=alert(1)>")}}
 	r.Run, r.Model, r.ThreatModel, r.Selection = evil, evil, evil, evil
 	r.Classes = []string{evil, "javascript:alert(1)"}
 	r.Notes = []string{evil}
 	r.Config = map[string]any{evil: evil}
 	r.Checks[0].Text, r.Checks[0].Name = evil, evil
-	r.Figures[0].Title = evil
 	for i := range r.Rows {
 		if r.Rows[i].Attack == "FAB-T" {
 			r.Rows[i].Attack, r.Rows[i].Group, r.Rows[i].Norm = evil, evil, evil

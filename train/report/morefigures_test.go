@@ -189,7 +189,9 @@ func TestPlotsOfLittle(t *testing.T) {
 		"one class":    func(w io.Writer, f Format) error { return HeatMaps(w, f, ConfusionHeat("", nil, [][]int{{0}})) },
 		"many classes": func(w io.Writer, f Format) error { return HeatMaps(w, f, ConfusionHeat("", nil, square(100))) },
 	} {
-		decode(t, name+".png", func(w io.Writer) error { return draw(w, PNG) })
+		if err := draw(io.Discard, SVG); err != nil { // PNG would draw the same, and take longer
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

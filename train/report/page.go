@@ -130,7 +130,7 @@ func (t *table) html() pageTable {
 // inline makes a figure part of a page.
 func (f *Figure) inline() (pageFigure, error) {
 	kind := ""
-	switch start := bytes.TrimSpace(f.Data); {
+	switch start := bytes.TrimLeft(f.Data, " \t\r\n"); {
 	case len(start) == 0:
 		return pageFigure{}, fmt.Errorf("report: figure %q has no data to inline: make it with Draw", f.Title)
 	case bytes.HasPrefix(start, []byte("\x89PNG\r\n\x1a\n")):

@@ -38,7 +38,7 @@ func (c *Comparison) WriteScatter(w io.Writer, f Format) error {
 		col, shape, _ := look(drawn)
 		name := c.Strategies[i].Name
 		if !ok {
-			shape, name = draw.CrossGlyph{}, name+" (FAIL)"
+			shape, name = failed{}, name+" (FAIL)"
 		}
 		s, err := plotter.NewScatter(plotter.XYs{{X: clean, Y: worst}})
 		if err != nil {
@@ -73,6 +73,16 @@ func (c *Comparison) WriteScatter(w io.Writer, f Format) error {
 	return writeFigure(w, f, 7.5*vg.Inch, height, p)
 }
 
+// failed is a cross that is seen beside filled marks.
+type failed struct{}
+
+func (failed) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
+	r := s.Radius
+	for _, slope := range []vg.Length{r, -r} {
+		c.StrokeLine2(draw.LineStyle{Color: s.Color, Width: vg.Points(2)}, at.X-r, at.Y-slope, at.X+r, at.Y+slope)
+	}
+}
+
 // transferHeat is the matrix of transfer as a heat map.
 func (c *Comparison) transferHeat() Heat {
 	return Heat{Title: "Transfer: accuracy in %", X: "victim", Y: "source of the examples", Rows: c.TransferNames, Columns: c.TransferNames, Cells: c.Transfer}
@@ -95,7 +105,7 @@ func (percents) Ticks(low, high float64) []plot.Tick {
 	}
 	var ticks []plot.Tick
 	for k := math.Ceil(max(low, 0)/unit - 1e-9); k*unit <= min(high, 1)+1e-9; k++ {
-		ticks = append(ticks, plot.Tick{Value: k * unit, Label: percent(k*unit, digits) + " %"})
+		ticks = append(ticks, plot.Tick{Value: k * unit, Label: percent(math.Abs(k*unit), digits) + " %"})
 	}
 	return ticks
 }
