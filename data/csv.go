@@ -152,10 +152,10 @@ func parseList(r io.Reader, name string) (list []listed, err error) {
 		if first && strings.EqualFold(l.path, "path") && strings.EqualFold(l.label, "label") {
 			continue
 		}
+		l.path = strings.TrimPrefix(path.Clean("/"+filepath.ToSlash(l.path)), "/")
 		if l.path == "" || l.label == "" {
 			return nil, l.errorf("the path or the label is empty")
 		}
-		l.path = strings.TrimPrefix(path.Clean("/"+filepath.ToSlash(l.path)), "/")
 		if before, twice := seen[l.path]; twice {
 			return nil, l.errorf("%q is in line %d already", l.path, before.line)
 		}

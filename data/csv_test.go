@@ -55,6 +55,7 @@ func TestCSVErrors(t *testing.T) {
 		"empty":      {"path,label\n", good, `train.csv" lists no images`},
 		"fields":     {good + "a,b,c\n", good, `train.csv", line 3: 3 fields, expected path,label`},
 		"quotes":     {good + "\"a,b\n", good, `train.csv": parse error on line 3`},
+		"no path":    {good + "..,cat\n", good, `train.csv", line 3: the path or the label is empty`},
 		"no label":   {good + "x.png,\n", good, `train.csv", line 3: the path or the label is empty`},
 		"twice":      {good + "./train/cat/00.png,dog\n", good, `train.csv", line 3: "train/cat/00.png" is in line 1 already`},
 		"both":       {good, "test/cat/00.png,cat\ntrain/dog/01.png,dog\n", `test.csv", line 2: "train/dog/01.png" is in "`},
@@ -103,7 +104,7 @@ func FuzzCSV(f *testing.F) {
 			return
 		}
 		for _, l := range list {
-			if l.label == "" || l.line < 1 || strings.HasPrefix(l.path, "..") || strings.HasPrefix(l.path, "/") {
+			if l.label == "" || l.line < 1 || l.path == "" || l.path == ".." || strings.HasPrefix(l.path, "../") || strings.HasPrefix(l.path, "/") {
 				t.Errorf("line %+v", l)
 			}
 		}
