@@ -116,15 +116,16 @@ func (a *APGD) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Co
 	clean := o.clean()
 	var targets []int32
 	if a.Targets > 0 {
-		var ok bool
-		var err error
-		if targets, _, ok, err = o.rankedTargets(clean, int(d.Restart)/a.Runs); err != nil {
-			return o.counts, err
-		}
-		if !ok {
+		number := int(d.Restart) / a.Runs
+		if number >= v.Classes()-1 { // there are no more wrong classes
 			adv.Upload(clean, 0)
 			return o.counts, nil
 		}
+		z, err := o.logits(clean, count(len(b.Labels)))
+		if err != nil {
+			return o.counts, err
+		}
+		targets = rankedTargets(z, b.Labels, number)
 	}
 	goal, err := newObjective(a.Loss, b.Labels, targets, v.Classes())
 	if err != nil {

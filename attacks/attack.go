@@ -78,8 +78,8 @@ type Sequence interface {
 	Parts(classes int) ([]Attack, error)
 }
 
-// partsOf are the attacks that Run makes of one.
-func partsOf(a Attack, v Victim) ([]Attack, error) {
+// Parts are the attacks that Run makes of one: itself, or those of a Sequence.
+func Parts(a Attack, v Victim) ([]Attack, error) {
 	s, ok := a.(Sequence)
 	if !ok {
 		return []Attack{a}, nil
@@ -232,6 +232,9 @@ type Bound struct {
 
 // Threat implements Attack.
 func (b Bound) Threat() Threat { return Threat(b) }
+
+// Within sets them.
+func (b *Bound) Within(t Threat) { *b = Bound(t) }
 
 // Validate reports what the norm does not allow.
 func (b Bound) Validate() error { return b.Threat().Validate() }

@@ -61,6 +61,7 @@ type hostLoop struct {
 	soft             []float32 // nil where the loss needs none
 	bestValue        []float32
 	found, done      []bool
+	tau              []int // of Loop, what is left of it
 	ascent           kernel.Ascent
 
 	// of the rows at work
@@ -76,7 +77,7 @@ func newHostLoop(v Victim, c *device.Call, l *device.Loop) *hostLoop {
 	if b.Index == nil {
 		b.Index = make([]uint32, n)
 	}
-	h := &hostLoop{c: c, l: l, o: newOracle(v, b, Draw{Stream: l.Noise, Restart: l.Restart}), bestValue: make([]float32, n), found: make([]bool, n),
+	h := &hostLoop{c: c, l: l, o: newOracle(v, b, Draw{Stream: l.Noise, Restart: l.Restart}), bestValue: make([]float32, n), found: make([]bool, n), tau: slices.Repeat([]int{l.Tau}, n),
 		done: make([]bool, n), x: make([]float32, n*v.Input().Size()), grad: make([]float32, n*k), value: make([]float32, n), labels: make([]int32, n), alive: make([]bool, n)}
 	h.clean = h.o.clean()
 	h.adv, h.best = slices.Clone(h.clean), slices.Clone(h.clean)
@@ -86,7 +87,7 @@ func newHostLoop(v Victim, c *device.Call, l *device.Loop) *hostLoop {
 	}
 	for r := range n {
 		h.bestValue[r] = float32(math.Inf(-1))
-		if l.Start == device.FromUniform {
+		if l.Start != device.FromClean {
 			h.ascent.Start(h.row(h.adv, r), h.row(h.clean, r), l, b.Index[r])
 		}
 	}
@@ -118,11 +119,15 @@ func (h *hostLoop) judge(rows []int, z []float32, labels []int32, soft []float32
 	h.c.Loss.Rows(&device.Block{Rows: n, Classes: k, Logits: z, Labels: labels, Soft: soft, Value: h.value[:n], Grad: h.grad[:n*k]})
 	for i, r := range rows {
 		hit := (device.Argmax(z[i*k:][:k]) == int(labels[i])) == h.l.Targeted
-		if h.l.KeepBest || hit && h.l.EarlyStop {
+		if h.l.KeepBest {
 			if hit && !h.found[r] || hit == h.found[r] && h.value[i] > h.bestValue[r] {
 				h.found[r], h.bestValue[r] = hit, h.value[i]
 				copy(h.row(h.best, r), h.row(h.adv, r))
 			}
+		}
+		if hit && h.l.EarlyStop && h.tau[r] > 0 {
+			h.tau[r]--
+			hit = false // not yet
 		}
 		h.done[r] = hit && h.l.EarlyStop
 		h.alive[i] = !h.done[r]
@@ -134,7 +139,7 @@ func (h *hostLoop) judge(rows []int, z []float32, labels []int32, soft []float32
 func (h *hostLoop) finish() {
 	for r := range h.c.Rows {
 		row := h.adv
-		if h.l.KeepBest || h.l.EarlyStop && h.found[r] {
+		if h.l.KeepBest {
 			row = h.best
 		}
 		h.l.Adv.Upload(h.row(row, r), r*h.o.size)

@@ -116,9 +116,6 @@ func (v momentum) Iterate(c *device.Call, l *device.Loop) (device.Counts, error)
 	})
 }
 
-// length is the norm of a vector.
-func (n Norm) length(v []float32) float64 { return n.Distance(v, make([]float32, len(v))) }
-
 func init() {
 	registry.Register("mifgsm", func() Attack {
 		return &MIFGSM{Bound: Bound{Norm: Linf, Epsilon: 0.3}, Steps: 10, Decay: 1, Normalise: L1, Loss: "cross_entropy", EarlyStop: true, KeepBest: true}

@@ -25,7 +25,7 @@ var quick = map[string]string{
 // that it knows.
 func each(t *testing.T, f func(t *testing.T, a attacks.Attack)) {
 	names := registry.Names[attacks.Attack]()
-	for _, want := range []string{"apgd", "apgd_t", "fgsm", "noise", "pgd"} {
+	for _, want := range []string{"apgd", "apgd_t", "autoattack", "fab", "fab_t", "fgsm", "noise", "pgd", "square"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("attack %q is not registered", want)
 		}

@@ -45,21 +45,13 @@ func ranked(z []float32, y, number int) int {
 	return -1
 }
 
-// rankedTargets are the targets of a batch by the logits of its clean images, and those logits
-// [n, classes], in memory that the next question overwrites. ok is false where the network has
-// fewer wrong classes than number+1.
-func (o *oracle) rankedTargets(clean []float32, number int) (targets []int32, z []float32, ok bool, err error) {
-	if number >= o.classes-1 {
-		return nil, nil, false, nil
+// rankedTargets are the targets of a batch by the logits z [n, classes] of its clean images.
+func rankedTargets(z []float32, labels []int32, number int) []int32 {
+	targets, k := make([]int32, len(labels)), len(z)/len(labels)
+	for i, y := range labels {
+		targets[i] = int32(ranked(z[i*k:][:k], int(y), number))
 	}
-	if z, err = o.logits(clean, count(len(o.b.Labels))); err != nil {
-		return nil, nil, false, err
-	}
-	targets = make([]int32, len(o.b.Labels))
-	for i, y := range o.b.Labels {
-		targets[i] = int32(ranked(z[i*o.classes:][:o.classes], int(y), number))
-	}
-	return targets, z, true, nil
+	return targets
 }
 
 // The random numbers of the attacks that step on the host come from steps beyond those of a

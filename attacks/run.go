@@ -14,7 +14,7 @@ import (
 // Result is what an attack did to a data set. Slices are by example.
 type Result struct {
 	Attack     Attack    `json:"-"`
-	Adv        []float32 // the perturbed images, inside ball and box, shaped like the data set
+	Adv        []float32 `json:"-"` // the perturbed images, inside ball and box, shaped like the data set
 	Prediction []int
 	Confidence []float32 // softmax probability of the prediction
 	Counts     device.Counts
@@ -24,8 +24,8 @@ type Result struct {
 	// Distance is how far the nearest adversarial example that a Minimal attack found lies from
 	// the clean image, in the threat's norm: 0 where the clean image is misclassified, +Inf where
 	// it found none. Nearest holds those images. Both are nil for other attacks.
-	Distance []float64
-	Nearest  []float32
+	Distance []float64 `json:"-"`
+	Nearest  []float32 `json:"-"`
 	// Parts are the results after each attack of a Sequence, without images.
 	Parts []*Result
 }
@@ -49,7 +49,7 @@ type Runner struct {
 	From *Partial
 }
 
-// Partial is a run in progress. It is plain data.
+// Partial is a run in progress. It is plain data; its JSON leaves images and distances out.
 type Partial struct {
 	// Part is the number of the attack in its Sequence, Restart that of its run, and Next the
 	// position in Alive of the first example that it has still to see.
@@ -71,7 +71,7 @@ func (r *Runner) Run(a Attack, d *data.Dataset) (*Result, error) {
 	if err := CheckClasses(a, r.Victim.Classes()); err != nil {
 		return nil, err
 	}
-	parts, err := partsOf(a, r.Victim)
+	parts, err := Parts(a, r.Victim)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ type Tensor struct {
 type File struct {
 	Tensors []Tensor
 	Meta    Meta
+	// Checksum is that of the file that was read; Write takes no notice of it.
+	Checksum string
 }
 
 // Meta describes a network. It holds no time and nothing of the run's speed, so that the same
@@ -106,7 +108,7 @@ func (c *container) checkpoint() (*File, error) {
 	if err := c.verify("checkpoint"); err != nil {
 		return nil, err
 	}
-	f := &File{Tensors: c.tensors}
+	f := &File{Tensors: c.tensors, Checksum: c.sum}
 	if err := decodeMetadata(c.metadata, &f.Meta); err != nil {
 		return nil, err
 	}

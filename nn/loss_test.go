@@ -19,6 +19,7 @@ func evaluate(l device.Loss, logits, soft []float32, label int32) (float64, []fl
 
 var losses = []device.Loss{
 	CrossEntropy{}, CrossEntropy{Temperature: 1}, CrossEntropy{Temperature: 20}, CrossEntropy{Temperature: 0.5},
+	CrossEntropy{Smoothing: 0.1}, CrossEntropy{Temperature: 3, Smoothing: 0.3},
 	Distill{}, Distill{Temperature: 5}, Margin{},
 	DLR{}, TargetedDLR{}, LogitDifference{}, Targeted{DLR{}},
 	Targeted{CrossEntropy{}}, Targeted{CrossEntropy{Temperature: 3}}, Targeted{Margin{}}, Targeted{Distill{Temperature: 2}},
@@ -63,6 +64,7 @@ func TestLossValues(t *testing.T) {
 		{CrossEntropy{}, []float32{0, 0, 0, 0}, 2, ln(4)},
 		{CrossEntropy{}, []float32{1, 3}, 0, ln(1 + math.Exp(2))},
 		{CrossEntropy{Temperature: 2}, []float32{1, 3}, 0, ln(1 + math.E)},
+		{CrossEntropy{Smoothing: 0.2}, []float32{1, 3}, 0, 0.9*ln(1+math.Exp(2)) + 0.1*ln(1+math.Exp(-2))},
 		{Distill{}, []float32{1, 3}, 0, (ln(1+math.Exp(2)) + ln(1+math.Exp(-2))) / 2}, // soft is uniform
 		{Margin{}, []float32{1, 3, 7}, 1, 4},
 		{Margin{}, []float32{1, 3, 7}, 2, -4},

@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"nn", "nn/cpu", "nn/cuda"},
 	{"nn/op", "nn/kernel"},
 	{"nn/device"},
-	{"nn/registry", "nn/rng"},
+	{"nn/registry", "nn/rng", "data/fetch", "data/matfile", "data/archive", "data/imaging"},
 }
 
 // only narrows what a package may import from this module further.
@@ -33,7 +33,7 @@ var only = map[string][]string{
 	"nn/op":        {"nn/device"},
 	"nn/kernel":    {"nn/device"},
 	"configs":      {"nn/registry"},
-	"data":         {"nn/registry", "nn/rng"},
+	"data":         {"nn/registry", "nn/rng", "data/fetch", "data/matfile", "data/archive", "data/imaging"},
 	"train/report": {},
 }
 
@@ -51,7 +51,7 @@ var outside = map[string][]string{
 	"github.com/mmcloughlin/avo":   {}, // nn/kernel/_asm is a module of its own
 	"golang.org/x/sys":             {"nn/kernel", "nn/cuda"},
 	"github.com/olekukonko/":       {"train/job", "train/report"},
-	"golang.org/x/image":           {"train/report", "checkpoints"},
+	"golang.org/x/image":           {"train/report", "checkpoints", "data/imaging"},
 	"github.com/ebitengine/purego": {"nn/cuda"},
 }
 

@@ -25,7 +25,7 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 		Description: rootExamples,
 		Flags: []cli.Flag{
 			configFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(), outFlag("checkpoints/`CONFIG`"),
-			&cli.BoolFlag{Name: "resume", Local: true, Usage: "go on with the run in -out where it stopped"},
+			resumeFlag("run"),
 			quietFlag(),
 			&cli.BoolFlag{Name: "plan", Local: true, Usage: "print stages, work, estimated time and memory, and stop"},
 		},
@@ -36,8 +36,8 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 				Usage:       "measure a checkpoint without training",
 				UsageText:   "train eval -config NAME -checkpoint FILE [flags]",
 				Description: evalExamples,
-				Flags: []cli.Flag{configFlag(), checkpointFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(),
-					outFlag("none"), quietFlag()},
+				Flags: []cli.Flag{configFlag(), checkpointFlag(), protocolFlag(), undefendedFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(),
+					outFlag("none"), resumeFlag("evaluation"), quietFlag()},
 				Action: eval,
 			},
 			{
@@ -100,6 +100,15 @@ func deviceFlag() cli.Flag {
 func outFlag(fallback string) cli.Flag {
 	return &cli.StringFlag{Name: "out", Local: true, Usage: "the folder `DIR` for the files that are written (default: " + strings.ReplaceAll(fallback, "`", "") + ")"}
 }
+func resumeFlag(what string) cli.Flag {
+	return &cli.BoolFlag{Name: "resume", Local: true, Usage: "go on with the " + what + " in -out where it stopped"}
+}
+func protocolFlag() cli.Flag {
+	return &cli.StringFlag{Name: "protocol", Local: true, Usage: "short for -set eval.protocol=`NAME`: none, quick, standard (adds AutoAttack) or full"}
+}
+func undefendedFlag() cli.Flag {
+	return &cli.StringFlag{Name: "undefended", Local: true, Usage: "a network without a defence for the checks, a `FILE` (default: baseline.safetensors beside the checkpoint)"}
+}
 func quietFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "quiet", Local: true, Usage: "print the tables, but no progress"}
 }
@@ -130,7 +139,7 @@ func eval(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	return job.Eval(ctx, cfg, checkpoint, opt)
+	return job.Eval(ctx, cfg, job.EvalOptions{Checkpoint: checkpoint, Undefended: c.String("undefended")}, opt)
 }
 
 func bench(_ context.Context, c *cli.Command) error {
@@ -167,6 +176,9 @@ func loadConfig(c *cli.Command) (*job.Config, error) {
 	set := c.StringSlice("set")
 	if c.IsSet("seed") {
 		set = append(slices.Clone(set), fmt.Sprintf("seed=%d", c.Uint64("seed")))
+	}
+	if p := c.String("protocol"); p != "" {
+		set = append(slices.Clone(set), fmt.Sprintf("eval.protocol=%q", p))
 	}
 	return job.Load(name, set)
 }

@@ -22,6 +22,7 @@ func RunAll(t *testing.T, newDevice func(threads int) device.Device) {
 	}{
 		{"Values", s.values},
 		{"Losses", s.losses},
+		{"TiedLosses", s.tiedLosses},
 		{"RowsAndThreads", s.rowsAndThreads},
 		{"ManyRows", s.manyRows},
 		{"Update", s.update},
@@ -32,9 +33,11 @@ func RunAll(t *testing.T, newDevice func(threads int) device.Device) {
 		{"Ball", s.ball},
 		{"KeepBest", s.keepBest},
 		{"EarlyStop", s.earlyStop},
+		{"Tau", s.tau},
 		{"Targeted", s.targeted},
 		{"RandomStart", s.randomStart},
 		{"StartDistribution", s.startDistribution},
+		{"NormalStart", s.normalStart},
 		{"LoopThreads", s.loopThreads},
 		{"Counts", s.counts},
 	} {

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -146,6 +147,40 @@ func (s suite) earlyStop(t *testing.T) {
 	}
 	if len(ends) < 4 {
 		t.Errorf("examples end at %v: too few different steps to show anything", ends)
+	}
+}
+
+// tau: a row goes on for Tau iterates that succeed after the first, and returns the next of them.
+func (s suite) tau(t *testing.T) {
+	const rows = 40
+	n := s.victim(t, 2, rows)
+	n.settle(t, rows)
+	size, later := n.Spec.Input.Size(), 0
+	for _, l := range testedLoops {
+		c := n.chain(t, rows, l)
+		for tau := range 4 {
+			l.Steps, l.EarlyStop, l.Tau = chainSteps, true, tau
+			got, _ := n.attack(t, rows, l)
+			for r := range rows {
+				end, left := chainSteps, tau
+				for i := range chainSteps {
+					if c.hit[i][r] {
+						if left == 0 {
+							end = i
+							break
+						}
+						left--
+					}
+				}
+				if first := c.first(r); first >= 0 && first < end {
+					later++
+				}
+				same(t, fmt.Sprintf("tau %d: result", tau), got[r*size:][:size], c.x[end][r*size:][:size])
+			}
+		}
+	}
+	if later == 0 {
+		t.Error("no row goes on after its first success: this test shows nothing")
 	}
 }
 

@@ -1,6 +1,8 @@
 package backendtest
 
 import (
+	"slices"
+
 	"rampart/nn"
 	"rampart/nn/registry"
 	"rampart/nn/rng"
@@ -60,6 +62,7 @@ func Networks() []Network {
 		registered("mlp", 5, 5, 3),
 		registered("fast_cnn", 12, 12, 1),
 		registered("madry_cnn", 12, 12, 1),
+		registered("small_cnn", 16, 16, 1),
 	}
 	normalised := custom("normalised", 6, 5, 3, conv(4, 3, 1, "same"), relu, maxpool(2, 0, ""), dense(0))
 	normalised.Spec.Mean, normalised.Spec.Std = []float32{0.49, 0.48, 0.45}, []float32{0.25, 0.24, 0.26}
@@ -127,11 +130,11 @@ func avgpool(kernel, stride int, padding string) nn.Layer {
 	return window("avgpool", 0, kernel, stride, padding)
 }
 
-// weights draws values for a model's vectors, too, which begin at 0 or 1.
+// weights draws values for a model's vectors, too, which begin at 0 or 1, and for what begins at 0.
 func weights(m *nn.Model) []nn.Weight {
 	list := m.Weights()
 	for i, w := range list {
-		if len(w.Shape) != 1 {
+		if len(w.Shape) != 1 && slices.ContainsFunc(w.Data, func(v float32) bool { return v != 0 }) {
 			continue
 		}
 		from, to := float32(-0.3), float32(0.3)

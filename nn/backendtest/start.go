@@ -42,6 +42,44 @@ func (s suite) randomStart(t *testing.T) {
 	}
 }
 
+// normalStart: N(0, StartStd) on each pixel, and never outside of the ball.
+func (s suite) normalStart(t *testing.T) {
+	const rows, std = 200, 0.05
+	n := s.victim(t, 2, rows)
+	size := n.Spec.Input.Size()
+	for i := range n.x {
+		n.x[i] = 0.5
+	}
+	for _, norm := range norms {
+		l := device.Loop{Norm: norm, Epsilon: 0.6, Start: device.FromNormal, StartStd: std}
+		adv, _ := n.attack(t, rows, l)
+		mean, square, count := 0.0, 0.0, float64(len(adv))
+		for _, v := range adv {
+			d := (float64(v) - 0.5) / std
+			mean, square = mean+d/count, square+d*d/count
+		}
+		// Five standard deviations of the moments of a standard normal.
+		if math.Abs(mean) > 5/math.Sqrt(count) || math.Abs(square-1) > 5*math.Sqrt(2/count) {
+			t.Errorf("%s: mean %v and square %v, want 0 and 1", normName(norm), mean, square)
+		}
+		l.Epsilon = 0.02
+		near, _ := n.attack(t, rows, l)
+		for r := range rows {
+			top, square := 0.0, 0.0
+			for _, v := range near[r*size:][:size] {
+				d := math.Abs(float64(v) - 0.5)
+				top, square = max(top, d), square+d*d
+			}
+			if norm == device.L2 {
+				top = math.Sqrt(square)
+			}
+			if math.Abs(top-0.02) > 1e-6 { // std is larger: each start is projected onto the sphere
+				t.Fatalf("%s: row %d starts at a distance of %v, eps is 0.02", normName(norm), r, top)
+			}
+		}
+	}
+}
+
 // startDistribution: uniform in the cube, or in the volume of the ball of L2 or L1. x is .5 everywhere, so nothing is clipped.
 func (s suite) startDistribution(t *testing.T) {
 	const rows, eps = 400, 0.3

@@ -17,6 +17,7 @@ type loopState struct {
 	soft             []float32
 	origin           []int
 	ascent           kernel.Ascent
+	tau              []int // of Loop, what is left of it
 }
 
 func (s *loopState) reserve(rows, size, classes int) {
@@ -25,7 +26,7 @@ func (s *loopState) reserve(rows, size, classes int) {
 	}
 	s.clean, s.adv, s.best = make([]float32, rows*size), make([]float32, rows*size), make([]float32, rows*size)
 	s.bestValue, s.found = make([]float32, rows), make([]bool, rows)
-	s.labels, s.soft, s.origin = make([]int32, rows), make([]float32, rows*classes), make([]int, rows)
+	s.labels, s.soft, s.origin, s.tau = make([]int32, rows), make([]float32, rows*classes), make([]int, rows), make([]int, rows)
 }
 
 // Iterate implements device.Executable: every tile goes through all steps by itself.
@@ -96,10 +97,10 @@ func (e *executable) begin(f *frame, row0 int) int {
 		f.soft = s.soft
 	}
 	for r := range n {
-		s.origin[r], s.found[r], s.bestValue[r] = row0+r, false, float32(math.Inf(-1))
+		s.origin[r], s.found[r], s.bestValue[r], s.tau[r] = row0+r, false, float32(math.Inf(-1)), l.Tau
 		adv := s.adv[r*size:][:size]
 		copy(s.best[r*size:], adv)
-		if l.Start == device.FromUniform {
+		if l.Start != device.FromClean {
 			s.ascent.Start(adv, s.clean[r*size:][:size], l, l.Example[row0+r])
 		}
 	}
@@ -119,12 +120,16 @@ func (e *executable) judge(f *frame, n int, last bool) int {
 	size, classes := e.p.Buffers[e.p.X].Size, e.p.Buffers[e.p.Logits].Size
 	for r := 0; r < n; {
 		hit := (device.Argmax(f.at(e.p.Logits, r, 1)[:classes]) == int(s.labels[r])) == l.Targeted
-		if l.KeepBest || hit && l.EarlyStop {
+		if l.KeepBest {
 			value := f.at(e.p.Value, r, 1)[0]
 			if hit && !s.found[r] || hit == s.found[r] && value > s.bestValue[r] {
 				s.found[r], s.bestValue[r] = hit, value
 				copy(s.best[r*size:][:size], s.adv[r*size:][:size])
 			}
+		}
+		if hit && l.EarlyStop && s.tau[r] > 0 {
+			s.tau[r]--
+			hit = false // not yet
 		}
 		if hit && l.EarlyStop {
 			e.retire(f, r)
@@ -147,7 +152,7 @@ func (e *executable) move(f *frame, from, to int) {
 		copy(rows[to*size:][:size], rows[from*size:][:size])
 	}
 	copy(s.soft[to*classes:][:classes], s.soft[from*classes:][:classes])
-	s.bestValue[to], s.found[to], s.labels[to], s.origin[to] = s.bestValue[from], s.found[from], s.labels[from], s.origin[from]
+	s.bestValue[to], s.found[to], s.labels[to], s.origin[to], s.tau[to] = s.bestValue[from], s.found[from], s.labels[from], s.origin[from], s.tau[from]
 	for _, b := range [...]int{e.p.InputGrad, e.p.Logits, e.p.Value} {
 		copy(f.at(b, to, 1), f.at(b, from, 1))
 	}
@@ -172,7 +177,7 @@ func (e *executable) advance(f *frame, n int) {
 func (e *executable) retire(f *frame, r int) {
 	s, size := &f.state, e.p.Buffers[e.p.X].Size
 	row := s.adv
-	if e.loop.KeepBest || e.loop.EarlyStop && s.found[r] {
+	if e.loop.KeepBest {
 		row = s.best
 	}
 	copy(host(e.loop.Adv)[s.origin[r]*size:][:size], row[r*size:][:size])

@@ -66,13 +66,24 @@ type Call struct {
 
 // Loss computes a value and a gradient for each row of a block of logits.
 // An implementation is a small comparable struct of options; it must not keep state, because
-// blocks are computed concurrently, and rows must not influence each other.
+// blocks are computed concurrently, and rows must not influence each other unless it is Tied.
 type Loss interface {
 	// Rows fills b.Value and b.Grad.
 	Rows(b *Block)
 }
 
-// Block is what a Loss sees. All slices belong to the executor.
+// Tied is a Loss that ties rows together. It serves training only: a program for parameter
+// gradients gives it the whole batch as one Block. The rows are Groups row groups of one size, one
+// after another, whose rows in the same place belong to one example: of n examples in two groups,
+// rows i and n+i. By convention the first group is adversarial, the last clean. Value and Grad are
+// free to mix the groups, as long as Grad is the derivative of the sum of all Values.
+type Tied interface {
+	Loss
+	Groups() int
+}
+
+// Block is what a Loss sees: some rows of a batch, or all for a parameter gradient. All slices
+// belong to the executor.
 type Block struct {
 	Rows, Classes int
 	Logits        []float32 // [Rows, Classes]

@@ -164,8 +164,13 @@ type (
 	// LogMeanSoftmaxGrad: logits of each member, dy -> gradient for member Index.
 	LogMeanSoftmaxGrad struct{ Members, Classes, Index int }
 
-	// ApplyLoss: logits -> seed, value: the call's Loss.
-	ApplyLoss struct{ Classes int }
+	// ApplyLoss: logits -> seed, value: the call's Loss. With Batch, as in programs that train, the
+	// loss sees all rows at once, since it may tie them together (see Tied); otherwise, as in those
+	// that attack, it may see any rows.
+	ApplyLoss struct {
+		Classes int
+		Batch   bool
+	}
 )
 
 func (Conv) Rowwise() bool                    { return true }
@@ -195,4 +200,4 @@ func (BatchNormTrainInputGrad) Rowwise() bool { return false }
 func (BatchNormTrainGammaGrad) Rowwise() bool { return false }
 func (LogMeanSoftmax) Rowwise() bool          { return true }
 func (LogMeanSoftmaxGrad) Rowwise() bool      { return true }
-func (ApplyLoss) Rowwise() bool               { return true }
+func (l ApplyLoss) Rowwise() bool             { return !l.Batch }

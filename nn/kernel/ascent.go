@@ -20,31 +20,42 @@ const (
 	drawRadius    = 1
 )
 
-// Start sets adv to a uniform point of the ball around clean, clipped to [0,1].
+// Start sets adv to a random point of the ball around clean, clipped to [0,1].
 func (a *Ascent) Start(adv, clean []float32, l *device.Loop, example uint32) {
 	clean, eps := clean[:len(adv)], l.Epsilon
-	switch l.Norm {
-	case device.Linf:
+	switch {
+	case l.Start == device.FromNormal:
+		l.Noise.Normal(adv, 0, l.StartStd, example, l.Restart, drawDirection)
+		if norm := math.Sqrt(SumSquares(adv)); l.Norm == device.L2 && norm > float64(eps) {
+			stretch(adv, float64(eps)/norm)
+		}
+	case l.Norm == device.Linf:
 		l.Noise.Uniform(adv, -eps, eps, example, l.Restart, drawDirection)
-	case device.L1:
+	case l.Norm == device.L1:
 		startL1(adv, l, example)
 	default:
 		l.Noise.Normal(adv, 0, 1, example, l.Restart, drawDirection)
 		// The radius of a uniform point of a d-ball is eps*u^(1/d).
 		radius := float64(eps) * math.Pow(unitDraw(l, example), 1/float64(len(adv)))
-		norm := math.Sqrt(SumSquares(adv))
-		for i := range adv {
-			adv[i] = float32(float64(adv[i]) * radius / norm)
-		}
+		stretch(adv, radius/math.Sqrt(SumSquares(adv)))
 	}
 	for i := range adv {
 		adv[i] = min(max(clean[i]+adv[i], 0), 1)
 	}
-	// Rounding of clean + draw may leave the ball by a unit in the last place.
-	if l.Norm == device.Linf {
+	// A normal draw may leave the ball, and rounding of clean + draw by a unit in the last place.
+	switch {
+	case l.Norm == device.Linf:
 		for i := range adv {
 			adv[i] = min(max(adv[i], clean[i]-eps), clean[i]+eps)
 		}
+	case l.Norm == device.L1 && l.Start == device.FromNormal:
+		a.projectL1(adv, clean, eps)
+	}
+}
+
+func stretch(v []float32, by float64) {
+	for i := range v {
+		v[i] = float32(float64(v[i]) * by)
 	}
 }
 

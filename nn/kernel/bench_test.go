@@ -37,11 +37,25 @@ var benchDenses = []struct {
 // measure runs f, which does that many multiply-adds, and reports its rate: of the whole loop, and
 // of the best call, which other programs on the machine disturb less.
 func measure(b *testing.B, products int, f func()) {
-	best := time.Duration(math.MaxInt64)
+	measureUnits(b, products, 1, func(int) { f() })
+}
+
+// measureUnits is measure of work in pieces, and adds up the best call of each.
+func measureUnits(b *testing.B, products, units int, f func(unit int)) {
+	bests := make([]time.Duration, units)
+	for i := range bests {
+		bests[i] = math.MaxInt64
+	}
 	for b.Loop() {
-		start := time.Now()
-		f()
-		best = min(best, time.Since(start))
+		for i := range units {
+			start := time.Now()
+			f(i)
+			bests[i] = min(bests[i], time.Since(start))
+		}
+	}
+	best := time.Duration(0)
+	for _, d := range bests {
+		best += d
 	}
 	flops := 2 * float64(products)
 	b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
@@ -57,13 +71,14 @@ func BenchmarkPeak(b *testing.B) {
 
 func BenchmarkConv(b *testing.B) {
 	for _, c := range benchConvs {
-		k := newConvCase(c.Conv, 1, 1)
+		rows := max(2, 1024/(c.OutH()*c.OutW())) // some blocks of the weight gradient
+		k := newConvCase(c.Conv, rows, 1)
 		packed, flipped := make([]float32, c.PackedForward()), make([]float32, c.PackedInputGrad())
 		c.PackForward(packed, k.w)
 		c.PackInputGrad(flipped, k.w)
 		scratch := make([]float32, c.Scratch())
 		y, dx, dw := make([]float32, len(k.dy)), make([]float32, len(k.x)), make([]float32, len(k.w))
-		products := c.taps() * len(y)
+		products := c.taps() * len(y) / rows
 		b.Run(c.name+"/forward", func(b *testing.B) {
 			measure(b, products, func() {
 				c.Forward(y, k.x, packed, k.bias, true, scratch)
@@ -75,10 +90,8 @@ func BenchmarkConv(b *testing.B) {
 			})
 		})
 		b.Run(c.name+"/weight", func(b *testing.B) {
-			measure(b, products, func() {
-				for unit := range c.WeightGradUnits() {
-					c.WeightGrad(unit, dw, k.x, k.dy, 1, scratch)
-				}
+			measureUnits(b, rows*products, c.WeightGradUnits(), func(unit int) {
+				c.WeightGrad(unit, dw, k.x, k.dy, rows, nil, scratch)
 			})
 		})
 	}
@@ -93,6 +106,7 @@ func BenchmarkDense(b *testing.B) {
 			d.PackForward(packed, w)
 			d.PackInputGrad(transposed, w)
 			y, dx, scratch := make([]float32, len(dy)), make([]float32, len(x)), make([]float32, d.Scratch(rows))
+			shared := make([]float32, d.WeightGradShared(rows))
 			name := fmt.Sprintf("%s/%d", d.name, rows)
 			b.Run(name+"/forward", func(b *testing.B) {
 				measure(b, rows*d.In*d.Out, func() {
@@ -105,9 +119,12 @@ func BenchmarkDense(b *testing.B) {
 				})
 			})
 			b.Run(name+"/weight", func(b *testing.B) {
-				measure(b, rows*d.In*d.Out, func() {
-					for unit := range d.WeightGradUnits() {
-						d.WeightGrad(unit, w, x, dy, rows, scratch)
+				blocks := d.WeightGradBlocks(rows)
+				measureUnits(b, rows*d.In*d.Out, blocks+d.WeightGradUnits(), func(i int) {
+					if i < blocks {
+						d.PrepareWeightGrad(i, dy, rows, shared)
+					} else {
+						d.WeightGrad(i-blocks, w, x, rows, shared, scratch)
 					}
 				})
 			})
@@ -210,7 +227,7 @@ func BenchmarkSparse(b *testing.B) {
 func BenchmarkSparseDense(b *testing.B) {
 	d := Dense{3136, 1024}
 	for _, rows := range []int{benchRows, 64} {
-		for _, density := range []float64{1, .5, .4, .3} {
+		for _, density := range []float64{1, .5, .4, .3, .2} {
 			r := newRand(1)
 			x, dy, w := normals(r, rows*d.In), normals(r, rows*d.Out), normals(r, d.In*d.Out)
 			thin(x, density, 1)
@@ -237,6 +254,51 @@ func BenchmarkSparseDense(b *testing.B) {
 					measure(b, rows*d.In*d.Out, f)
 				})
 			}
+			shared, units := make([]float32, d.WeightGradShared(rows)), d.WeightGradUnits()
+			scratch = make([]float32, d.Scratch(rows))
+			for b := range d.WeightGradBlocks(rows) {
+				d.PrepareWeightGrad(b, dy, rows, shared)
+			}
+			b.Run(fmt.Sprintf("madry_fc1/%d/weight/dense/%v", rows, density), func(b *testing.B) {
+				measureUnits(b, rows*d.In*d.Out, units, func(i int) {
+					first, end := cut(d.In, i, units)
+					d.denseWeightGrad(w, x, shared, rows, first, end, scratch)
+				})
+			})
+			b.Run(fmt.Sprintf("madry_fc1/%d/weight/sparse/%v", rows, density), func(b *testing.B) {
+				measureUnits(b, rows*d.In*d.Out, units, func(i int) {
+					first, end := cut(d.In, i, units)
+					d.sparseWeightGrad(w, x, shared, rows, first, end, scratch)
+				})
+			})
+		}
+	}
+}
+
+// BenchmarkSparseWeightGrad counts all products, as BenchmarkSparse does. The lists are a unit of
+// their own.
+func BenchmarkSparseWeightGrad(b *testing.B) {
+	for _, c := range benchConvs {
+		rows := max(2, 1024/(c.OutH()*c.OutW()))
+		shared, scratch := make([]float32, c.WeightGradShared(rows)), make([]float32, c.Scratch())
+		for _, density := range []float64{.4, .25, .1, .05} {
+			k := newConvCase(c.Conv, rows, 1)
+			thin(k.dy, density, 2)
+			lists, units := c.WeightGradBlocks(rows), c.WeightGradUnits()
+			b.Run(fmt.Sprintf("%s/%v", c.name, density), func(b *testing.B) {
+				measureUnits(b, rows*c.taps()*c.OutH()*c.OutW()*c.Out, lists+units, func(i int) {
+					if i < lists {
+						c.PrepareWeightGrad(i, k.x, k.dy, rows, shared, scratch)
+					} else {
+						c.WeightGrad(i-lists, k.w, k.x, k.dy, rows, shared, scratch)
+					}
+				})
+			})
+			b.Run(fmt.Sprintf("%s/%v/list", c.name, density), func(b *testing.B) {
+				measureUnits(b, rows*c.taps()*c.OutH()*c.OutW()*c.Out, lists, func(i int) {
+					c.PrepareWeightGrad(i, k.x, k.dy, rows, shared, scratch)
+				})
+			})
 		}
 	}
 }

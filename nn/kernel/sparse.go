@@ -113,6 +113,16 @@ func fill(v []int32, at int) {
 	}
 }
 
+// portableCountNonZeros is the number of values that are not zero; NaN is not.
+func portableCountNonZeros(x []float32) (n int) {
+	for _, v := range x {
+		if v != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // portableNonZeros appends the non-zeros of a line x to the list, from byte at on,
 // and notes where each position starts; it returns the end.
 func portableNonZeros(l nonZeros, starts []int32, x []float32, at, channels int) int {

@@ -28,6 +28,7 @@ type Config struct {
 	Defense  configs.Choice[defenses.Defense] `toml:"defense"`
 	Probe    Probe                            `toml:"probe"`
 	Distill  *Distill                         `toml:"distill"`
+	Teacher  *Teacher                         `toml:"teacher"`
 	Ensemble *Ensemble                        `toml:"ensemble"`
 	Eval     Evaluation                       `toml:"eval"`
 }
@@ -64,6 +65,10 @@ type Training struct {
 	Start string `toml:"start"`
 	// EpsilonSchedule scales the training attack's epsilon, its step in proportion.
 	EpsilonSchedule configs.Choice[nn.Schedule] `toml:"eps_schedule"`
+	// StepsSchedule scales the number of the training attack's steps, which is never below 1.
+	StepsSchedule configs.Choice[nn.Schedule] `toml:"steps_schedule"`
+	// Average, where it is set, is deployed in the place of the weights, and measured by the probe.
+	Average configs.Choice[nn.Averaging] `toml:"average"`
 	// SaveEvery is the number of steps between savings of the training state; 0 is each epoch.
 	SaveEvery int `toml:"save_every"`
 	// LogEvery is the number of steps between lines of log.jsonl.
@@ -95,6 +100,8 @@ type Evaluation struct {
 	// N is the number of test images, evenly spaced; 0 is all.
 	N     int `toml:"n"`
 	Batch int `toml:"batch"`
+	// Protocol adds attacks and checks to Attacks.
+	Protocol Protocol `toml:"protocol"`
 	// Attacks are the rows between clean and worst case.
 	Attacks []configs.Choice[attacks.Attack] `toml:"attack"`
 	// CurveEps and CurveN say at which epsilons, and on how many images, accuracy is drawn.
@@ -198,6 +205,9 @@ func (c Config) Validate() error {
 	if c.Init == "" && c.Warmup.Epochs+c.Warmup.Steps == 0 {
 		return registry.Errorf("warmup.epochs", "a warm-up is needed (it is the undefended network of the tables), or init = \"FILE\"")
 	}
+	if err := c.checkTeaching(); err != nil {
+		return err
+	}
 	return fileExists("init", c.Init)
 }
 
@@ -250,14 +260,15 @@ func choose[T any](name string) configs.Choice[T] {
 func defaultConfig() *Config {
 	stage := Stage{Epochs: 1, Batch: 128, Optimizer: choose[nn.Optimizer]("adam"), Schedule: choose[nn.Schedule]("constant")}
 	c := &Config{
-		Seed:    1,
-		Data:    Data{Source: choose[data.Source]("mnist"), HeldOut: 1000},
-		Model:   choose[nn.Architecture]("madry_cnn"),
-		Warmup:  stage,
-		Train:   Training{Stage: stage, Start: "baseline", EpsilonSchedule: choose[nn.Schedule]("constant"), LogEvery: 50},
+		Seed:   1,
+		Data:   Data{Source: choose[data.Source]("mnist"), HeldOut: 1000},
+		Model:  choose[nn.Architecture]("madry_cnn"),
+		Warmup: stage,
+		Train: Training{Stage: stage, Start: "baseline", EpsilonSchedule: choose[nn.Schedule]("constant"),
+			StepsSchedule: choose[nn.Schedule]("constant"), LogEvery: 50},
 		Defense: choose[defenses.Defense]("pgd_at"),
 		Probe:   Probe{N: 500, Attack: choose[attacks.Attack]("pgd")},
-		Eval:    Evaluation{N: 1000, Batch: 256, CurveN: 200},
+		Eval:    Evaluation{Protocol: ProtocolQuick, N: 1000, Batch: 256, CurveN: 200},
 	}
 	c.Train.Optimizer = choose[nn.Optimizer]("adam") // its own, for options are set in place
 	c.Train.Schedule = choose[nn.Schedule]("constant")
@@ -284,7 +295,9 @@ func (c *Config) Warnings() (list []string) {
 			}
 		}
 	}
-	warn("defense", c.Defense.Value.Attack())
+	for _, a := range defenses.Attacks(c.Defense.Value) {
+		warn("defense", a)
+	}
 	warn("probe", c.Probe.Attack.Value)
 	for _, a := range c.Eval.Attacks {
 		warn("eval", a.Value)
@@ -298,6 +311,14 @@ func (c *Config) threat() attacks.Threat {
 		return a.Threat()
 	}
 	return c.Probe.Attack.Value.Threat()
+}
+
+// threatText names what the network is hardened against.
+func (c *Config) threatText() string {
+	if text := defenses.ThreatModel(c.Defense.Value); text != "" {
+		return text
+	}
+	return c.threat().String()
 }
 
 // steps is the length of a stage on n examples.

@@ -49,6 +49,9 @@ func (r *run) writeNetworks(net string) error {
 	if net == netBaseline {
 		return r.writeCheckpoint("baseline", r.spec(), r.state.nets[net], nil)
 	}
+	if net == netTeacher && r.cfg.Teacher != nil {
+		return r.writeCheckpoint("teacher", r.teacherSpec(), r.state.nets[net], r.state.Selected[net])
+	}
 	if net != netMember(r.cfg.members()-1) {
 		return nil
 	}

@@ -44,10 +44,7 @@ func (r *run) finish() error {
 		}
 		rep.Figures = append(rep.Figures, report.Figure{Title: f.title, File: f.name})
 	}
-	if err := r.write("report.md", rep.WriteMarkdown); err != nil {
-		return err
-	}
-	if err := r.write("report.json", rep.WriteJSON); err != nil {
+	if err := r.writeReports(rep); err != nil {
 		return err
 	}
 	if !r.opt.Quiet {
@@ -56,7 +53,19 @@ func (r *run) finish() error {
 	return r.log.err
 }
 
-func (r *run) name() string { return filepath.Base(r.dir) }
+func (r *run) writeReports(rep *report.Report) error {
+	if err := r.write("report.md", rep.WriteMarkdown); err != nil {
+		return err
+	}
+	return r.write("report.json", rep.WriteJSON)
+}
+
+func (r *run) name() string {
+	if r.evaluated != nil {
+		return r.evaluated.name
+	}
+	return filepath.Base(r.dir)
+}
 
 // configTree reads the resolved config as plain maps, for JSON.
 func configTree(text string) (map[string]any, error) {

@@ -10,6 +10,7 @@ import (
 	"rampart/attacks"
 	"rampart/checkpoints"
 	"rampart/data"
+	"rampart/defenses"
 	"rampart/nn"
 	"rampart/nn/cpu"
 	"rampart/nn/device"
@@ -36,8 +37,19 @@ type run struct {
 	held   *data.Dataset
 	test   *data.Dataset
 	source string // checksum of the training data
-	state  *state
-	log    *log
+	// teacher is that of a checkpoint, nil for one that is trained.
+	teacher *checkpoints.File
+	state   *state
+	log     *log
+
+	// claim is the threat model that the tables are about, training the attack that the network
+	// met in training (nil for none), and baseline the undefended network's shape.
+	claim     attacks.Threat
+	training  attacks.Attack
+	distilled bool
+	baseline  nn.Spec
+	// evaluated tells of a network that this run has not trained; nil for one that it has.
+	evaluated *evaluated
 }
 
 // phase is a part of a run; its results are in the state when it ends.
@@ -106,8 +118,12 @@ func newRun(cfg *Config, opt Options) (*run, error) {
 			return nil, &UsageError{fmt.Errorf("%s.batch = %d: there are %d training images", stage.name, stage.batch, r.train.Len())}
 		}
 	}
+	r.claim, r.training, r.distilled, r.baseline = cfg.threat(), cfg.Defense.Value.Attack(), cfg.Distill != nil, r.spec()
 	if err := r.checkAttacks(); err != nil {
 		return nil, &UsageError{err}
+	}
+	if err := r.readTeacher(); err != nil {
+		return nil, err
 	}
 	r.held = r.held.Slice(0, cfg.Probe.N)
 	r.source = full.Checksum()
@@ -123,16 +139,26 @@ func (r *run) checkAttacks() error {
 		}
 		return attacks.CheckClasses(a, spec.Classes)
 	}
-	if a := r.cfg.Defense.Value.Attack(); a != nil {
+	for _, a := range defenses.Attacks(r.cfg.Defense.Value) {
 		if err := check(a); err != nil {
 			return fmt.Errorf("defense.attack: %w", err)
+		}
+		if _, ok := a.(attacks.Sequence); ok {
+			return fmt.Errorf("defense.attack: %s is a sequence of attacks for evaluation: train against one, such as \"pgd\"", a.Label())
+		}
+	}
+	if t := r.cfg.Teacher; t != nil {
+		for _, a := range defenses.Attacks(t.Defense.Value) {
+			if err := check(a); err != nil {
+				return fmt.Errorf("teacher.defense.attack: %w", err)
+			}
 		}
 	}
 	if err := check(r.cfg.Probe.Attack.Value); err != nil {
 		return fmt.Errorf("probe.attack: %w", err)
 	}
-	for i, a := range r.cfg.Eval.Attacks {
-		if err := check(a.Value); err != nil {
+	for i, a := range r.attacks() {
+		if err := check(a); err != nil {
 			return fmt.Errorf("eval.attack %d: %w", i+1, err)
 		}
 	}
@@ -195,6 +221,13 @@ func (r *run) phases() (list []phase) {
 			fit(f)
 		}
 	}
+	if t := c.Teacher; t != nil {
+		if t.Checkpoint != "" {
+			add("load "+t.Checkpoint, func(context.Context) error { return r.keepTeacher() })
+		} else {
+			fit(r.teaching())
+		}
+	}
 	for i := range c.members() {
 		title, from := "training", netBaseline
 		if c.Ensemble != nil {
@@ -207,6 +240,9 @@ func (r *run) phases() (list []phase) {
 		f := r.hardening(title, netMember(i), i, r.start(from))
 		if c.Distill != nil {
 			f.teacher, f.temperature = netTeacher, float32(c.Distill.Temperature)
+		}
+		if c.Teacher != nil {
+			f.teacher = netTeacher
 		}
 		fit(f)
 	}

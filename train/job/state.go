@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"rampart/attacks"
 	"rampart/checkpoints"
 	"rampart/configs"
 	"rampart/defenses"
@@ -28,6 +29,9 @@ type state struct {
 	// current is the network in training, and optimizer its optimiser's values.
 	current   []nn.Weight
 	optimizer map[string][][]float32
+	// average is the average of its weights, and defense what its defence keeps between steps.
+	average []nn.Weight
+	defense map[string][]float32
 	// examples are the pixels of the figure's images, by stage.
 	examples map[string][]float32
 }
@@ -45,8 +49,15 @@ type record struct {
 	Selected    map[string][]checkpoints.Figure `json:"selected"` // held-out figures by network
 	Points      []point                         `json:"points"`
 	Outcomes    map[string][]report.Outcome     `json:"outcomes"` // by stage
-	Curves      map[string][]float64            `json:"curves"`
-	Warnings    []string                        `json:"warnings"`
+	// Measured is the number of rows that are done, by stage, clean among them; a row of the table
+	// may have several outcomes.
+	Measured map[string]int `json:"measured"`
+	Checks   []report.Check `json:"checks"`
+	// Partial is the attack that is being measured, without its images.
+	Partial         *attacks.Partial     `json:"partial,omitempty"`
+	PartialDistance report.Distances     `json:"partial_distance,omitempty"`
+	Curves          map[string][]float64 `json:"curves"`
+	Warnings        []string             `json:"warnings"`
 }
 
 // fitState is how far the training of one network is, besides its weights.
@@ -57,6 +68,8 @@ type fitState struct {
 	TrainRobustAtBest         num
 	LastRobust, LastClean     float64
 	CollapseTold, OverfitTold bool
+	Averaged                  int  // weights in the average
+	Stopped                   bool // by the defence's guard
 }
 
 // num is a figure that may be missing: NaN is null in JSON.
@@ -93,7 +106,7 @@ func (s *state) addPoint(p report.Point) {
 
 func newState() *state {
 	return &state{nets: map[string][]nn.Weight{}, examples: map[string][]float32{}, record: record{
-		Selected: map[string][]checkpoints.Figure{}, Outcomes: map[string][]report.Outcome{}, Curves: map[string][]float64{}}}
+		Selected: map[string][]checkpoints.Figure{}, Outcomes: map[string][]report.Outcome{}, Measured: map[string]int{}, Curves: map[string][]float64{}}}
 }
 
 // capture copies the network in training into the state.
@@ -114,7 +127,10 @@ func (s *state) restore(m *nn.Model) error {
 }
 
 // release forgets the network in training once it is finished.
-func (s *state) release() { s.current, s.optimizer, s.OptimizerSteps, s.Step = nil, nil, 0, 0 }
+func (s *state) release() {
+	s.current, s.optimizer, s.OptimizerSteps, s.Step = nil, nil, 0, 0
+	s.average, s.defense = nil, nil
+}
 
 // Tensor names in the file are prefixed by what they belong to.
 const (
@@ -122,11 +138,20 @@ const (
 	prefixCurrent   = "current/"
 	prefixOptimizer = "optimizer/"
 	prefixExamples  = "examples/"
+	prefixPartial   = "partial/" // images of the attack that is being measured
+	prefixAverage   = "average/"
+	prefixDefense   = "defense/"
 )
 
 // save writes the state to the run's folder.
 func (r *run) save() error {
+	if r.dir == "" {
+		return nil // an evaluation that leaves nothing behind
+	}
 	s := r.state
+	if s.PartialDistance = nil; s.Partial != nil {
+		s.PartialDistance = s.Partial.Result.Distance
+	}
 	raw, err := json.Marshal(s.record)
 	if err != nil {
 		return err
@@ -148,8 +173,20 @@ func (r *run) save() error {
 			add(fmt.Sprintf("%s%d/%s", prefixOptimizer, i, name), []int{len(v)}, v)
 		}
 	}
+	for _, w := range s.average {
+		add(prefixAverage+w.Name, w.Shape, w.Data)
+	}
+	for _, name := range sortedKeys(s.defense) {
+		add(prefixDefense+name, []int{len(s.defense[name])}, s.defense[name])
+	}
 	for _, name := range sortedKeys(s.examples) {
 		add(prefixExamples+name, []int{len(s.examples[name])}, s.examples[name])
+	}
+	if p := s.Partial; p != nil {
+		add(prefixPartial+"adversarial", []int{len(p.Result.Adv)}, p.Result.Adv)
+		if p.Result.Nearest != nil {
+			add(prefixPartial+"nearest", []int{len(p.Result.Nearest)}, p.Result.Nearest)
+		}
 	}
 	return checkpoints.WriteState(filepath.Join(r.dir, stateFile), f)
 }
@@ -173,7 +210,10 @@ func loadState(dir string) (*state, string, error) {
 	if err := json.Unmarshal(f.JSON, &s.record); err != nil {
 		return nil, "", fmt.Errorf("training state of %q: %w", dir, err)
 	}
-	s.optimizer = map[string][][]float32{}
+	if s.Partial != nil {
+		s.Partial.Result.Distance = s.PartialDistance
+	}
+	s.optimizer, s.defense = map[string][][]float32{}, map[string][]float32{}
 	for _, t := range f.Tensors {
 		kind, rest, _ := strings.Cut(t.Name, "/")
 		switch kind + "/" {
@@ -185,8 +225,21 @@ func loadState(dir string) (*state, string, error) {
 		case prefixOptimizer:
 			_, name, _ := strings.Cut(rest, "/")
 			s.optimizer[name] = append(s.optimizer[name], t.Data)
+		case prefixAverage:
+			s.average = append(s.average, nn.Weight{Name: rest, Shape: t.Shape, Data: t.Data})
+		case prefixDefense:
+			s.defense[rest] = t.Data
 		case prefixExamples:
 			s.examples[rest] = t.Data
+		case prefixPartial:
+			if s.Partial == nil {
+				return nil, "", fmt.Errorf("training state of %q: images of an attack that it does not hold", dir)
+			}
+			if rest == "adversarial" {
+				s.Partial.Result.Adv = t.Data
+			} else {
+				s.Partial.Result.Nearest = t.Data
+			}
 		}
 	}
 	return s, f.Config, nil
@@ -269,8 +322,18 @@ func inUse(dir string) (bool, error) {
 	return len(entries) > 0, nil
 }
 
-// resume continues the run in r.dir; under another config it is refused.
+// resume continues the run in r.dir.
 func (r *run) resume() error {
+	if err := r.resumeState(); err != nil {
+		return err
+	}
+	var err error
+	r.log, err = openLog(filepath.Join(r.dir, "log.jsonl"), r.state.Phase, r.state.Step)
+	return err
+}
+
+// resumeState takes up the state in r.dir; under another config it is refused.
+func (r *run) resumeState() error {
 	s, config, err := loadState(r.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &UsageError{fmt.Errorf("nothing to resume: %w", err)}
@@ -282,11 +345,10 @@ func (r *run) resume() error {
 		return &UsageError{fmt.Errorf("the run in %q was started under another config:\n%s\nresume it with the config of its start (%s), or start a new run", r.dir, difference(config, now), filepath.Join(r.dir, "config.toml"))}
 	}
 	if s.Data != r.source {
-		return &UsageError{fmt.Errorf("the run in %q was started on other data: the training images or labels of %q have changed since", r.dir, r.cfg.Data.Source.Name)}
+		return &UsageError{fmt.Errorf("the run in %q was started on other data: the training images or labels of %q, or the checkpoint that it measures, have changed since", r.dir, r.cfg.Data.Source.Name)}
 	}
 	r.state = s
-	r.log, err = openLog(filepath.Join(r.dir, "log.jsonl"), s.Phase, s.Step)
-	return err
+	return nil
 }
 
 // difference lists the lines that differ, each under its table.
