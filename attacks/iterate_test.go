@@ -200,3 +200,17 @@ func TestEOT(t *testing.T) {
 		}
 	}
 }
+
+// TestSameResultRandomised: on a randomised network, too, the result does not depend on the batch.
+func TestSameResultRandomised(t *testing.T) {
+	d := bars(t, 20, 4)
+	victim := func(rows int) attacks.Victim {
+		return attacks.Preprocessed{Victim: trained(t, 2, rows), Step: shift{rng.New(1, "shift")}}
+	}
+	each(t, func(t *testing.T, a attacks.Attack) {
+		want, got := run(t, victim(20), a, d), run(t, victim(3), a, d)
+		if !slices.Equal(got.Adv, want.Adv) || !slices.Equal(got.Distance, want.Distance) {
+			t.Error("the result depends on the batch")
+		}
+	})
+}

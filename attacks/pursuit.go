@@ -111,13 +111,15 @@ func (s *Search) pursue(v Victim, b *Batch, adv device.Tensor, d Draw, method fu
 		}
 	}
 	m := method(p)
-	for range s.Searches {
+	for search := range s.Searches {
 		m.begin(p)
 		for r := range n {
 			p.found[r], p.before[r] = false, math.Inf(1)
 		}
 		rows := slices.Clone(work)
 		for k := 0; k < s.Steps && len(rows) > 0; k++ {
+			// A step has two questions at the most: their numbers do not depend on the other rows' end.
+			p.o.questions = 1 + 2*uint64(search*s.Steps+k)
 			if err := m.step(p, rows, k); err != nil {
 				return p.o.counts, err
 			}

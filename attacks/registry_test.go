@@ -14,9 +14,11 @@ import (
 
 // quick are options of attacks whose defaults take long.
 var quick = map[string]string{
-	"cw":  "binary_search_steps = 3\nsteps = 12\nstep_size = 0.1\ninitial_const = 0.3\n",
-	"ead": "binary_search_steps = 3\nsteps = 12\nstep_size = 0.05\ninitial_const = 0.3\n",
-	"eot": "samples = 2\n",
+	"cw":          "binary_search_steps = 3\nsteps = 12\nstep_size = 0.1\ninitial_const = 0.3\n",
+	"ead":         "binary_search_steps = 3\nsteps = 12\nstep_size = 0.05\ninitial_const = 0.3\n",
+	"hopskipjump": "steps = 3\ninitial_num_evals = 10\nmax_queries = 150\n",
+	"transfer":    "checkpoint = \"other\"\n",
+	"eot":         "samples = 2\n",
 }
 
 // each runs a test for every registered attack, with its defaults, the quick ones, and in each norm
@@ -42,6 +44,9 @@ func each(t *testing.T, f func(t *testing.T, a attacks.Attack)) {
 				continue
 			}
 			frugal(a)
+			if s, ok := a.(attacks.Sourced); ok {
+				s.SetSource(build(t, spec(16), 1, 9))
+			}
 			t.Run(name+" "+a.Threat().String(), func(t *testing.T) { f(t, a) })
 		}
 	}
