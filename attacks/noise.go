@@ -40,7 +40,7 @@ func (a *Noise) At(epsilon float64) Attack {
 
 // Perturb implements Attack.
 func (a *Noise) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Counts, error) {
-	return ascend(v, b, adv, d, "", "cross_entropy", device.Loop{Norm: a.Norm.device(), Epsilon: float32(a.Epsilon), Start: device.FromUniform})
+	return ascend(v, b, adv, d, "", "cross_entropy", device.Loop{Norm: a.Norm.Device(), Epsilon: float32(a.Epsilon), Start: device.FromUniform})
 }
 
 func init() {

@@ -38,6 +38,12 @@ func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error
 		return fmt.Errorf("%q: %w", eval.Checkpoint, err)
 	}
 	err = r.rows(ctx, report.After, m)
+	if err == nil && r.dir != "" {
+		err = r.curve(ctx, report.After, m)
+		if err == nil {
+			err = r.trace(ctx, m)
+		}
+	}
 	if err == nil {
 		err = r.examine(ctx, m)
 	}
