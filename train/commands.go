@@ -41,6 +41,18 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 				Action: eval,
 			},
 			{
+				Name:        "attack",
+				Usage:       "make adversarial examples for use elsewhere",
+				UsageText:   "train attack -config NAME -checkpoint FILE -save FILE [flags]",
+				Description: attackExamples,
+				Flags: []cli.Flag{configFlag(), checkpointFlag(),
+					&cli.StringFlag{Name: "attack", Local: true, Usage: "the attack: its name, or a `TABLE` with its options such as '{name=\"pgd\", steps=40}' (default: the config's first PGD)"},
+					&cli.StringFlag{Name: "save", Local: true, Usage: "write the examples to a safetensors `FILE`"},
+					&cli.StringFlag{Name: "png", Local: true, Usage: "write a picture of each example into the folder `DIR`"},
+					setFlag(), seedFlag(), threadsFlag(), deviceFlag(), quietFlag()},
+				Action: attack,
+			},
+			{
 				Name:        "predict",
 				Usage:       "classify images (PNG, JPEG or GIF)",
 				UsageText:   "train predict -checkpoint FILE IMAGE...",
@@ -140,6 +152,21 @@ func eval(ctx context.Context, c *cli.Command) error {
 		return err
 	}
 	return job.Eval(ctx, cfg, job.EvalOptions{Checkpoint: checkpoint, Undefended: c.String("undefended")}, opt)
+}
+
+func attack(ctx context.Context, c *cli.Command) error {
+	if c.Args().Present() {
+		return usagef("unexpected argument %q: put the table of -attack into quotes", c.Args().First())
+	}
+	opt, cfg, err := prepare(c)
+	if err != nil {
+		return err
+	}
+	checkpoint, err := required(c, "checkpoint", "best.safetensors")
+	if err != nil {
+		return err
+	}
+	return job.Craft(ctx, cfg, job.CraftOptions{Checkpoint: checkpoint, Attack: c.String("attack"), Save: c.String("save"), PNG: c.String("png")}, opt)
 }
 
 func bench(_ context.Context, c *cli.Command) error {

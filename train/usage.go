@@ -33,6 +33,14 @@ const evalExamples = `Examples:
   train eval -config madry.toml -checkpoint best.safetensors -protocol standard -out report   with AutoAttack, to be resumed with -resume
   train eval -config madry.toml -checkpoint best.safetensors -set eval.n=0                    all test images`
 
+const attackExamples = `Examples:
+  train attack -config madry.toml -checkpoint best.safetensors -save adv.safetensors
+  train attack -config madry.toml -checkpoint best.safetensors -attack '{name="apgd", loss="dlr"}' -save adv.safetensors -png pictures
+  train attack -config madry.toml -checkpoint best.safetensors -attack cw -save nearest.safetensors -set eval.n=100
+
+The file holds "adversarial" and "clean" [N,C,H,W] in [0,1], "labels", "predictions" and "index",
+all as float32. Attacks that look for the nearest adversarial example give that, wherever it lies.`
+
 const predictExamples = `Examples:
   train predict -checkpoint checkpoints/madry/best.safetensors digit.png
   train predict -checkpoint checkpoints/madry/best.safetensors scans/*.png
@@ -124,7 +132,7 @@ func unknownCommand(name string) error {
 	if strings.HasSuffix(name, ".toml") {
 		return usagef("unknown command %q: a config is given by -config %s", name, name)
 	}
-	return &job.UsageError{Err: registry.Unknown("command", name, []string{"completion", "eval", "predict"})}
+	return &job.UsageError{Err: registry.Unknown("command", name, []string{"attack", "bench", "completion", "eval", "predict"})}
 }
 
 // noFlagsBefore refuses flags between "train" and the name of a command, which would be ignored.

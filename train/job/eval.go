@@ -88,7 +88,7 @@ func openEval(cfg *Config, eval EvalOptions, opt Options) (*run, *checkpoints.Fi
 	r.source = "evaluation of " + f.Checksum
 	r.state = newState()
 	r.state.Data = r.source
-	r.evaluated = &evaluated{name: filepath.Base(eval.Checkpoint), model: f.Meta.Model.Spec.Name(), threat: trainedAgainst(f.Meta.ThreatModel), share: f.Meta.ThreatModel.AdversarialShare}
+	r.evaluated = evaluatedAs(eval.Checkpoint, f)
 	r.training, r.distilled = trainedWith(f)
 	if opt.Out != "" {
 		if err := r.openEvalFolder(); err != nil {
@@ -178,4 +178,10 @@ func trainedAgainst(t checkpoints.ThreatModel) string {
 type evaluated struct {
 	name, model, threat string
 	share               float64
+	sum                 string // of the checkpoint
+}
+
+func evaluatedAs(path string, f *checkpoints.File) *evaluated {
+	return &evaluated{name: filepath.Base(path), model: f.Meta.Model.Spec.Name(), threat: trainedAgainst(f.Meta.ThreatModel),
+		share: f.Meta.ThreatModel.AdversarialShare, sum: f.Checksum}
 }
