@@ -7,6 +7,7 @@ SetWeights takes). Its weights and its images follow from formulas, so that Go c
     byte j of image n          = (37 n + 53 j + 7 n j) mod 256, j in the order H, W, C; pixel = byte / 255
 
     "small":  6 x 6 x 2   -> 12 -> 4    the network of golden_torchattacks.py
+    "wide":   6 x 6 x 2   -> 24 -> 10
     "square": 17 x 17 x 2 -> 16 -> 4    first layer scaled by 0.1 instead of 0.4
 
 Labels are the network's own predictions. Every record is made in float32 and again in float64; an
@@ -26,7 +27,7 @@ import torch
 
 TOLERANCE = 4e-6
 EDGE = 1e-5  # of the largest entry: nearer to 0 than this, the sign of a gradient is rounding's
-SHAPES = {"small": (6, 6, 2, 12, 4, 0.4), "square": (17, 17, 2, 16, 4, 0.1)}
+SHAPES = {"small": (6, 6, 2, 12, 4, 0.4), "wide": (6, 6, 2, 24, 10, 0.4), "square": (17, 17, 2, 16, 4, 0.1)}
 
 torch.set_num_threads(1)
 

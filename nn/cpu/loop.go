@@ -25,6 +25,7 @@ func (s *loopState) reserve(rows, size, classes int) {
 		return
 	}
 	s.clean, s.adv, s.best = make([]float32, rows*size), make([]float32, rows*size), make([]float32, rows*size)
+	s.ascent.Reserve(size)
 	s.bestValue, s.found = make([]float32, rows), make([]bool, rows)
 	s.labels, s.soft, s.origin, s.tau = make([]int32, rows), make([]float32, rows*classes), make([]int, rows), make([]int, rows)
 }

@@ -14,6 +14,11 @@ type Ascent struct {
 	sizes  []float32
 }
 
+// Reserve takes the memory that examples of a size need.
+func (a *Ascent) Reserve(size int) {
+	a.points, a.sizes = make([]breakpoint, 0, 2*size), make([]float32, 0, size)
+}
+
 // Random numbers of a start: the direction and the radius are draws of different steps.
 const (
 	drawDirection = 0

@@ -32,11 +32,11 @@ func TestHeadline(t *testing.T) {
 	}{
 		{nil, Skip, "no verdict: the checks were not run"},
 		{all(nil), Pass, "all checks passed"},
-		{all(map[int]Verdict{5: Warn, 7: Warn}), Warn, "warned: 5, 7"},
-		{all(map[int]Verdict{3: Skip, 7: Warn}), Skip, "not all checks ran, skipped: 3; warned: 7"},
-		{all(map[int]Verdict{2: Fail, 3: Skip, 7: Warn}), Fail, "the headline is unreliable, failed: 2; not all checks ran, skipped: 3; warned: 7"},
-		{all(nil)[1:], Skip, "not all checks ran, skipped: 1"},
-		{append(all(nil), Check{Number: 5, Name: "5, restarts", Verdict: Fail}), Fail, "the headline is unreliable, failed: 5"},
+		{all(map[int]Verdict{5: Warn, 7: Warn}), Warn, "checks 5, 7 warned"},
+		{all(map[int]Verdict{3: Skip, 7: Warn}), Skip, "not all checks ran: check 3 skipped; check 7 warned"},
+		{all(map[int]Verdict{2: Fail, 3: Skip, 7: Warn}), Fail, "the headline is unreliable: check 2 failed; not all checks ran: check 3 skipped; check 7 warned"},
+		{all(nil)[1:], Skip, "not all checks ran: check 1 skipped"},
+		{append(all(nil), Check{Number: 5, Name: "5, restarts", Verdict: Fail}), Fail, "the headline is unreliable: check 5 failed"},
 	} {
 		r := sampleReport(100)
 		r.Checks = c.checks
@@ -54,10 +54,23 @@ func TestHeadline(t *testing.T) {
 	}
 }
 
+func TestMissing(t *testing.T) {
+	r := sampleReport(100)
+	r.Rows = r.Rows[5:7]
+	if got := r.Missing(); got != nil {
+		t.Errorf("missing %q from a full report", got)
+	}
+	r.Selection, r.Config, r.Rows[0].Options, r.Rows[1].Interval[0] = "", nil, nil, nan
+	want := []string{"the selection split", "the configuration", "the settings of PGD-100 x10 (before)", "the interval of worst case (before)"}
+	if got := r.Missing(); !reflect.DeepEqual(got, want) {
+		t.Errorf("missing %q, want %q", got, want)
+	}
+}
+
 func TestUnknownVerdictIsAnError(t *testing.T) {
 	r := sampleReport(100)
 	r.Checks = []Check{{Number: 3, Verdict: "pass"}}
-	for name, write := range map[string]func(io.Writer) error{"terminal": r.WriteAfter, "markdown": r.WriteMarkdown, "json": r.WriteJSON} {
+	for name, write := range map[string]func(io.Writer) error{"terminal": r.WriteAfter, "markdown": r.WriteMarkdown, "json": r.WriteJSON, "html": r.WriteHTML} {
 		if err := write(io.Discard); err == nil || !strings.Contains(err.Error(), `check 3 has the unknown verdict "pass"`) {
 			t.Errorf("%s: error %v", name, err)
 		}

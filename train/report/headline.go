@@ -47,14 +47,18 @@ func (r *Report) Headline() (Headline, error) {
 		return h, nil
 	}
 	var parts []string
-	add := func(v Verdict, what string) {
-		if n := by[v]; len(n) > 0 {
-			parts = append(parts, what+" "+strings.Join(n, ", "))
+	add := func(v Verdict, before, after string) {
+		switch n := by[v]; len(n) {
+		case 0:
+		case 1:
+			parts = append(parts, before+"check "+n[0]+after)
+		default:
+			parts = append(parts, before+"checks "+strings.Join(n, ", ")+after)
 		}
 	}
-	add(Fail, "the headline is unreliable, failed:")
-	add(Skip, "not all checks ran, skipped:")
-	add(Warn, "warned:")
+	add(Fail, "the headline is unreliable: ", " failed")
+	add(Skip, "not all checks ran: ", " skipped")
+	add(Warn, "", " warned")
 	h.Text = strings.Join(parts, "; ")
 	if h.Verdict == Pass {
 		h.Text = "all checks passed"

@@ -130,6 +130,31 @@ func (r *Report) stages() (before, after bool) {
 	return before, after
 }
 
+// Missing lists what the report lacks of what a claim has to be quoted with: the threat model, n, how
+// the checkpoint was selected, the configuration, and the settings of each attack. It is for check 16.
+func (r *Report) Missing() []string {
+	var out []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{{"the model", r.Model != ""}, {"the threat model", r.ThreatModel != ""}, {"the number of images", r.N > 0},
+		{"the selection split", r.Selection != ""}, {"the configuration", r.Config != nil}} {
+		if !f.set {
+			out = append(out, f.name)
+		}
+	}
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		if row.Attack != Clean && len(row.Options) == 0 {
+			out = append(out, fmt.Sprintf("the settings of %s (%s)", r.fullName(row), row.Stage))
+		}
+		if !(row.Interval[0] <= row.Interval[1]) {
+			out = append(out, fmt.Sprintf("the interval of %s (%s)", r.fullName(row), row.Stage))
+		}
+	}
+	return out
+}
+
 // row finds a row that belongs to no group.
 func (r *Report) row(stage, attack string) *Row {
 	for i := range r.Rows {
