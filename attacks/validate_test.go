@@ -64,7 +64,8 @@ func TestValidate(t *testing.T) {
 		{"hopskipjump", "norm = \"l1\"\neps = 2", `test.toml:3: "attack.norm": HopSkipJump knows "linf" and "l2"`},
 		{"hopskipjump", `max_queries = 0`, `test.toml:3: "attack.max_queries": 0 must be at least 1`},
 		{"hopskipjump", `gamma = 0`, `test.toml:3: "attack.gamma": 0 must be above 0`},
-		{"noise", `step_size = 1`, `test.toml:3: unknown key "attack.step_size": the keys here are name, norm, eps, restarts`},
+		{"noise", `distribution = "normal"`, `test.toml:3: "attack.distribution": unknown distribution "normal": use "uniform" or "gaussian"`},
+		{"noise", `step_size = 1`, `test.toml:3: unknown key "attack.step_size": the keys here are name, norm, eps, distribution, restarts`},
 	} {
 		_, err := decoded(c.attack, c.options)
 		got := ""
@@ -114,7 +115,7 @@ func TestWarnings(t *testing.T) {
 
 func TestLabels(t *testing.T) {
 	for _, c := range []struct{ attack, options, want string }{
-		{"noise", "", "noise"}, {"fgsm", "", "FGSM"}, {"fgsm", "random_start = true", "FGSM-RS"}, {"fgsm", `target = "next"`, "FGSM targeted"},
+		{"noise", "", "noise"}, {"noise", `distribution = "gaussian"`, "Gaussian noise"}, {"fgsm", "", "FGSM"}, {"fgsm", "random_start = true", "FGSM-RS"}, {"fgsm", `target = "next"`, "FGSM targeted"},
 		{"rfgsm", "restarts = 3", "R+FGSM x3"}, {"mifgsm", `target = "next"`, "MI-FGSM-10 targeted"}, {"cw", "", "CW"}, {"ead", `rule = "l1"`, "EAD-L1"},
 		{"deepfool", "", "DeepFool-50"}, {"hopskipjump", "", "HopSkipJump-25000"},
 		{"pgd", "", "PGD-40"}, {"pgd", "steps = 100\nrestarts = 10", "PGD-100 x10"}, {"pgd", "steps = 7\nloss = \"margin\"\ntarget = \"random\"", "PGD-7 margin targeted"},
