@@ -39,7 +39,33 @@ func TestValidate(t *testing.T) {
 		{"fgsm", `step_size = 0.1`, `test.toml:3: "attack.step_size": belongs to random_start = true: without it FGSM's step is eps`},
 		{"fgsm", "random_start = true\nstep_size = -1", `test.toml:4: "attack.step_size": -1 must not be negative`},
 		{"fgsm", `steps = 4`, `test.toml:3: unknown key "attack.steps": the keys here are name, norm, eps, sparsity, random_start, step_size, target, loss`},
-		{"noise", `step_size = 1`, `test.toml:3: unknown key "attack.step_size": the keys here are name, norm, eps, restarts`},
+		{"mifgsm", "norm = \"l2\"\neps = 2\nnormalise = \"l2\"\ndecay = 0", ``},
+		{"mifgsm", "norm = \"l1\"\neps = 2", `test.toml:3: "attack.norm": MI-FGSM knows "linf" and "l2"`},
+		{"mifgsm", `steps = 0`, `test.toml:3: "attack.steps": 0 must be at least 1`},
+		{"mifgsm", `step_size = -1`, `test.toml:3: "attack.step_size": -1 must not be negative`},
+		{"mifgsm", `decay = -1`, `test.toml:3: "attack.decay": -1 must not be negative`},
+		{"mifgsm", `normalise = "linf"`, `test.toml:3: "attack.normalise": unknown norm "linf": use "l1" or "l2"`},
+		{"rfgsm", "norm = \"l2\"\neps = 2", `test.toml:3: "attack.norm": R+FGSM is a method of "linf": elsewhere use fgsm with random_start = true`},
+		{"rfgsm", "eps = 0.1\nalpha = 0.1", `test.toml:4: "attack.alpha": 0.1 must lie between 0 and eps 0.1: the gradient's step is the rest`},
+		{"rfgsm", `restarts = 0`, `test.toml:3: "attack.restarts": 0 must be at least 1`},
+		{"cw", "norm = \"linf\"\neps = 0.3", `test.toml:3: "attack.norm": CW is a method of "l2"`},
+		{"cw", `binary_search_steps = 0`, `test.toml:3: "attack.binary_search_steps": 0 must be at least 1`},
+		{"cw", `steps = 0`, `test.toml:3: "attack.steps": 0 must be at least 1`},
+		{"cw", `step_size = 0`, `test.toml:3: "attack.step_size": 0 must be above 0`},
+		{"cw", `initial_const = 0`, `test.toml:3: "attack.initial_const": 0 must be above 0`},
+		{"cw", `confidence = -1`, `test.toml:3: "attack.confidence": -1 must not be negative`},
+		{"cw", `target = "far"`, `test.toml:3: "attack.target": unknown target "far": use "random", "next", "least_likely", or "" for an untargeted attack`},
+		{"ead", `beta = -1`, `test.toml:3: "attack.beta": -1 must not be negative`},
+		{"ead", `rule = "l2"`, `test.toml:3: "attack.rule": unknown decision rule "l2": use "en" or "l1"`},
+		{"deepfool", "norm = \"l1\"\neps = 2", `test.toml:3: "attack.norm": DeepFool knows "linf" and "l2"`},
+		{"deepfool", `steps = 0`, `test.toml:3: "attack.steps": 0 must be at least 1`},
+		{"deepfool", `overshoot = -1`, `test.toml:3: "attack.overshoot": -1 must not be negative`},
+		{"deepfool", `candidates = 1`, `test.toml:3: "attack.candidates": 1 must be at least 2: the label and one other`},
+		{"hopskipjump", "norm = \"l1\"\neps = 2", `test.toml:3: "attack.norm": HopSkipJump knows "linf" and "l2"`},
+		{"hopskipjump", `max_queries = 0`, `test.toml:3: "attack.max_queries": 0 must be at least 1`},
+		{"hopskipjump", `gamma = 0`, `test.toml:3: "attack.gamma": 0 must be above 0`},
+		{"noise", `distribution = "normal"`, `test.toml:3: "attack.distribution": unknown distribution "normal": use "uniform" or "gaussian"`},
+		{"noise", `step_size = 1`, `test.toml:3: unknown key "attack.step_size": the keys here are name, norm, eps, distribution, restarts`},
 	} {
 		_, err := decoded(c.attack, c.options)
 		got := ""
@@ -89,7 +115,9 @@ func TestWarnings(t *testing.T) {
 
 func TestLabels(t *testing.T) {
 	for _, c := range []struct{ attack, options, want string }{
-		{"noise", "", "noise"}, {"fgsm", "", "FGSM"}, {"fgsm", "random_start = true", "FGSM-RS"}, {"fgsm", `target = "next"`, "FGSM targeted"},
+		{"noise", "", "noise"}, {"noise", `distribution = "gaussian"`, "Gaussian noise"}, {"fgsm", "", "FGSM"}, {"fgsm", "random_start = true", "FGSM-RS"}, {"fgsm", `target = "next"`, "FGSM targeted"},
+		{"rfgsm", "restarts = 3", "R+FGSM x3"}, {"mifgsm", `target = "next"`, "MI-FGSM-10 targeted"}, {"cw", "", "CW"}, {"ead", `rule = "l1"`, "EAD-L1"},
+		{"deepfool", "", "DeepFool-50"}, {"hopskipjump", "", "HopSkipJump-25000"},
 		{"pgd", "", "PGD-40"}, {"pgd", "steps = 100\nrestarts = 10", "PGD-100 x10"}, {"pgd", "steps = 7\nloss = \"margin\"\ntarget = \"random\"", "PGD-7 margin targeted"},
 	} {
 		a, err := decoded(c.attack, c.options)

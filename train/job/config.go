@@ -172,6 +172,9 @@ func (t Training) Validate() error {
 
 // Validate reports counts that cannot be.
 func (e Evaluation) Validate() error {
+	if err := e.Protocol.Validate(); err != nil {
+		return err
+	}
 	if e.N < 0 {
 		return registry.Errorf("n", "%d must not be negative (0 means all test images)", e.N)
 	}
