@@ -208,7 +208,7 @@ func TestValidate(t *testing.T) {
 		{"name = \"pgd_at\"\nadversarial = 1.5", `t.toml:3: "defense.adversarial": 1.5 must be a share above 0 and at most 1 (for none, choose the defence "natural")`},
 		{"name = \"pgd_at\"\nattack.restarts = 2", `t.toml:3: "defense.attack.restarts": 2 restarts: training makes one run of its attack on each example`},
 		{"name = \"pgd_at\"\nattack.eps = 2", `t.toml:3: "defense.attack.eps": 2 is more than the whole range of a pixel in [0,1]: in Linf use a value such as 0.3 or "8/255"`},
-		{"name = \"pgd_at\"\nattack.name = \"pdg\"", `t.toml:3: "defense.attack.name": unknown attack "pdg": did you mean "pgd"? known: fgsm, noise, pgd`},
+		{"name = \"pgd_at\"\nattack.name = \"pdg\"", `t.toml:3: "defense.attack.name": unknown attack "pdg": did you mean "pgd"? known: ` + strings.Join(registry.Names[attacks.Attack](), ", ")},
 		{"name = \"natural\"\nadversarial = 0.5", `t.toml:3: unknown key "defense.adversarial": the keys here are name`},
 		{`name = "pgdat"`, `t.toml:2: "defense.name": unknown defence "pgdat": did you mean "pgd_at"? known: natural, pgd_at`},
 	} {
