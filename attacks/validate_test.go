@@ -66,6 +66,33 @@ func TestValidate(t *testing.T) {
 		{"hopskipjump", `gamma = 0`, `test.toml:3: "attack.gamma": 0 must be above 0`},
 		{"noise", `distribution = "normal"`, `test.toml:3: "attack.distribution": unknown distribution "normal": use "uniform" or "gaussian"`},
 		{"noise", `step_size = 1`, `test.toml:3: unknown key "attack.step_size": the keys here are name, norm, eps, distribution, restarts`},
+		{"apgd", "loss = \"dlr\"", ``},
+		{"apgd", "targets = 3", ``},
+		{"apgd_t", "loss = \"logit_difference\"", ``},
+		{"apgd", "norm = \"l1\"\neps = 10\nlarge_eps = true", ``},
+		{"apgd", `steps = 0`, `test.toml:3: "attack.steps": 0 must be at least 1`},
+		{"apgd", `eot = 0`, `test.toml:3: "attack.eot": 0 must be at least 1`},
+		{"apgd", `targets = -1`, `test.toml:3: "attack.targets": -1 must be at least 0`},
+		{"apgd", `rho = 0`, `test.toml:3: "attack.rho": 0 must lie above 0, and be at most 1`},
+		{"apgd", `momentum = 1.5`, `test.toml:3: "attack.momentum": 1.5 must lie above 0, and be at most 1: it is the share of the new step`},
+		{"apgd", `large_eps = true`, `test.toml:3: "attack.large_eps": belongs to norm = "l1"`},
+		{"apgd", "norm = \"l1\"\nlarge_eps = true\nsteps = 3", `test.toml:4: "attack.large_eps": 3 steps cannot be shared among three balls: use at least 4`},
+		{"apgd", "loss = \"targeted_dlr\"", `test.toml:3: "attack.loss": "targeted_dlr" leads from the label to a target class: set targets to how many classes to aim at, such as 9`},
+		{"apgd_t", `targets = 0`, `test.toml:1: "attack.loss": "targeted_dlr" leads from the label to a target class: set targets to how many classes to aim at, such as 9`},
+		{"fab", `targets = 0`, `test.toml:3: "attack.targets": 0 must be at least 1`},
+		{"fab_t", `eta = 0.9`, `test.toml:3: "attack.eta": 0.9 must be at least 1: a step ends at the boundary or beyond`},
+		{"fab_t", `beta = 1`, `test.toml:3: "attack.beta": 1 must lie between 0 and 1`},
+		{"fab", `alpha_max = 2`, `test.toml:3: "attack.alpha_max": 2 must lie between 0 and 1`},
+		{"square", `n_queries = 0`, `test.toml:3: "attack.n_queries": 0 must be at least 1`},
+		{"square", `p_init = 1.2`, `test.toml:3: "attack.p_init": 1.2 must lie above 0, and be at most 1: it is a share of the pixels`},
+		{"square", `loss = "dlr"`, `test.toml:3: "attack.loss": unknown loss "dlr": use "margin" or "cross_entropy"`},
+		{"square", `target = "worst"`, `test.toml:3: "attack.target": unknown target "worst": use "random", "next", "least_likely", or "" for an untargeted attack`},
+		{"autoattack", `version = "standart"`, `test.toml:3: "attack.version": unknown version "standart": did you mean "standard"? known: custom, fast, plus, rand, standard`},
+		{"autoattack", `attacks = ["square"]`, `test.toml:3: "attack.attacks": belongs to version = "custom", and is a list of apgd_ce, apgd_dlr, apgd_t, fab, fab_t, square`},
+		{"autoattack", `version = "custom"`, `test.toml:1: "attack.attacks": belongs to version = "custom", and is a list of apgd_ce, apgd_dlr, apgd_t, fab, fab_t, square`},
+		{"autoattack", "version = \"custom\"\nattacks = [\"square\", \"pgd\"]", `test.toml:4: "attack.attacks": unknown part of AutoAttack "pgd": known: apgd_ce, apgd_dlr, apgd_t, fab, fab_t, square`},
+		{"autoattack", "version = \"fast\"\nsteps = 10", `test.toml:4: "attack.steps": 10 are too few: use at least 4, for version = "fast" at least 20`},
+		{"autoattack", `n_queries = 9`, `test.toml:3: "attack.n_queries": 9 must be at least 10`},
 	} {
 		_, err := decoded(c.attack, c.options)
 		got := ""
@@ -119,6 +146,11 @@ func TestLabels(t *testing.T) {
 		{"rfgsm", "restarts = 3", "R+FGSM x3"}, {"mifgsm", `target = "next"`, "MI-FGSM-10 targeted"}, {"cw", "", "CW"}, {"ead", `rule = "l1"`, "EAD-L1"},
 		{"deepfool", "", "DeepFool-50"}, {"hopskipjump", "", "HopSkipJump-25000"},
 		{"pgd", "", "PGD-40"}, {"pgd", "steps = 100\nrestarts = 10", "PGD-100 x10"}, {"pgd", "steps = 7\nloss = \"margin\"\ntarget = \"random\"", "PGD-7 margin targeted"},
+		{"apgd", "", "APGD-CE"}, {"apgd", "loss = \"dlr\"\nrestarts = 5\neot = 20", "APGD-DLR eot 20 x5"}, {"apgd_t", "", "APGD-T"},
+		{"apgd_t", "targets = 3\nsteps = 20\nloss = \"margin\"", "APGD-T margin 20 steps 3 targets"}, {"fab", "", "FAB"}, {"fab_t", "restarts = 5\ntargets = 4", "FAB-T 4 targets x5"},
+		{"square", "", "Square"}, {"square", "n_queries = 100\nloss = \"cross_entropy\"\ntarget = \"next\"\nrestarts = 2", "Square 100 queries cross_entropy targeted x2"},
+		{"autoattack", "", "AutoAttack standard"}, {"autoattack", "version = \"fast\"", "AutoAttack fast (upper bound)"},
+		{"autoattack", "version = \"custom\"\nattacks = [\"fab_t\", \"square\"]\nn_queries = 50\nsteps = 20", "AutoAttack custom (fab_t, square), 20 steps, 50 queries"},
 	} {
 		a, err := decoded(c.attack, c.options)
 		if err != nil {
@@ -137,6 +169,11 @@ func TestCheckClasses(t *testing.T) {
 		want            string
 	}{
 		{"pgd", `loss = "dlr"`, 3, ""},
+		{"apgd_t", "", 4, ""},
+		{"apgd_t", "", 3, `APGD-T: loss "targeted_dlr" needs at least 4 classes, the network has 3: use "cross_entropy" or "margin"`},
+		{"autoattack", "", 4, ""},
+		{"autoattack", "", 3, `AutoAttack standard: the loss of apgd_t needs at least 4 classes, the network has 3: use version = "custom" with attacks = ["apgd_ce", "fab_t", "square"]`},
+		{"autoattack", `version = "rand"`, 2, `AutoAttack rand: the loss of apgd_dlr needs at least 3 classes, the network has 2: use version = "custom" with attacks = ["apgd_ce", "fab_t", "square"]`},
 		{"pgd", `loss = "dlr"`, 2, `PGD-40 dlr: loss "dlr" needs at least 3 classes, the network has 2: use "cross_entropy" or "margin"`},
 		{"fgsm", "loss = \"targeted_dlr\"\ntarget = \"next\"", 3, `FGSM targeted: loss "targeted_dlr" needs at least 4 classes, the network has 3: use "cross_entropy" or "margin"`},
 	} {

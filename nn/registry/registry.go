@@ -64,13 +64,13 @@ func Register[T any](name string, defaults func() T) {
 	k.defaults[name] = defaults
 }
 
-// New returns a fresh value with the defaults of the thing called name; hyphens in it count as
-// underscores. The error for an unknown name lists the known ones, and the nearest.
+// New returns a fresh value with the defaults of the thing called name. The error for an
+// unknown name lists the known ones, and the nearest.
 func New[T any](name string) (T, error) {
 	mu.RLock()
 	var fresh func() T
 	if k := kinds[reflect.TypeFor[T]()]; k != nil {
-		fresh, _ = k.defaults[strings.ReplaceAll(name, "-", "_")].(func() T)
+		fresh, _ = k.defaults[name].(func() T)
 	}
 	mu.RUnlock()
 	if fresh == nil {

@@ -89,6 +89,7 @@ func TestDataErrors(t *testing.T) {
 		"eval.attack=[{name='pgd', norm='l2', eps=9}]": {"eval.attack 1: PGD-40: L2 eps 9 reaches every image from every other", true},
 		"probe.attack={norm='l2', eps=8}":              {"probe.attack: PGD-20: L2 eps 8 reaches", true},
 		"defense.attack={norm='l2', eps=8}":            {"defense.attack: PGD-40: L2 eps 8 reaches", true},
+		"defense.attack={name='autoattack'}":           {"defense.attack: AutoAttack standard is a sequence of attacks for evaluation", true},
 	} {
 		cfg, err := Load("tiny.toml", []string{set})
 		if err != nil {
