@@ -18,7 +18,7 @@ import (
 // Eval measures a checkpoint by the tables of a config; with opt.Out it also writes the reports there.
 func Eval(ctx context.Context, cfg *Config, path string, opt Options) error {
 	const stage = report.After
-	r, err := newRun(cfg, opt)
+	r, err := newRunContext(ctx, cfg, opt)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -57,13 +58,16 @@ func (r *run) row(ctx context.Context, stage string, m *nn.Model, i int) (report
 	}
 	if i == 0 {
 		res, err := attacks.Clean(m, r.test)
-		return outcome(stage, res), res, err
+		if err = errors.Join(err, r.test.Err()); err != nil {
+			return report.Outcome{}, nil, err
+		}
+		return outcome(stage, res), res, nil
 	}
 	a := r.cfg.Eval.Attacks[i-1].Value
 	progress := report.NewProgress(r.opt.Stdout, r.opt.Quiet, fmt.Sprintf("measure %s: %s", stage, a.Label()), r.test.Len()*a.Restarts())
 	progress.Set(0)
 	res, err := attacks.Run(m, a, r.test, r.stream("evaluation"), ctx.Err, func(done, total int) { progress.Set(done) })
-	if err != nil {
+	if err = errors.Join(err, r.test.Err()); err != nil {
 		return report.Outcome{}, nil, err
 	}
 	o := outcome(stage, res)
@@ -139,7 +143,7 @@ func (r *run) curve(ctx context.Context, stage string, m *nn.Model) error {
 	}
 	for i := len(r.state.Curves[stage]) - 1; i < len(eps); i++ {
 		res, err := attacks.Run(m, r.curveAttack().At(float64(eps[i])), some, r.stream("evaluation"), ctx.Err, nil)
-		if err != nil {
+		if err = errors.Join(err, some.Err()); err != nil {
 			return err
 		}
 		r.state.Curves[stage] = append(r.state.Curves[stage], float64(res.Correct(some))/float64(some.Len()))
@@ -151,7 +155,7 @@ func (r *run) curve(ctx context.Context, stage string, m *nn.Model) error {
 
 // report puts together what has been measured so far.
 func (r *run) report() (*report.Report, error) {
-	rep := &report.Report{Run: r.name(), Facts: r.facts(), Classes: r.train.Classes, Notes: r.state.Warnings}
+	rep := &report.Report{Run: r.name(), Facts: r.facts(), Classes: r.train.Classes, Notes: slices.Concat(r.notes, r.state.Warnings)}
 	config, err := configTree(r.resolved())
 	if err != nil {
 		return nil, err
@@ -185,8 +189,8 @@ func (r *run) facts() report.Facts {
 	spec, _ := r.deployed("")
 	f := report.Facts{Model: spec.Name(), ThreatModel: r.cfg.threat().String(), AdversarialShare: r.cfg.Defense.Value.Share(),
 		N: r.test.Len(), Seed: r.cfg.Seed,
-		Selection: fmt.Sprintf("best weights by %s on %d of %d training images held out; no test image takes part in it",
-			r.cfg.Probe.Attack.Value.Label(), r.held.Len(), r.cfg.Data.HeldOut)}
+		Selection: fmt.Sprintf("best weights by %s on %d of %d %s; no test image takes part in it",
+			r.cfg.Probe.Attack.Value.Label(), r.held.Len(), r.cfg.Data.HeldOut, r.heldFrom())}
 	if r.cfg.Distill != nil {
 		f.Model += fmt.Sprintf(", distilled at temperature %g", r.cfg.Distill.Temperature)
 	}
