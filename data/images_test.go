@@ -144,6 +144,10 @@ func TestImageFolder(t *testing.T) {
 			if p.Train.Checksum() != sum || p.Train.Subset([]int{3, 1}).Slice(1, 2).Checksum() != p.Train.Slice(1, 2).Checksum() {
 				t.Errorf("%s, cache %d: other checksums", name, cache)
 			}
+			b := p.Train.NewBatch(5)
+			if n := p.Train.Fill(b, 9); n != 3 || !slices.Equal(b.Index[:3], []uint32{9, 10, 11}) || b.X[3*48-2] != 11./255 {
+				t.Errorf("%s, cache %d: filled %d: %v", name, cache, n, b.Index)
+			}
 		}
 	}
 }
