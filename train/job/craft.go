@@ -30,7 +30,7 @@ type CraftOptions struct {
 // Craft attacks a checkpoint with one attack, prints its row, and keeps the examples: those inside
 // the ball, or of an attack that looks for the nearest the nearest, wherever it lies.
 func Craft(ctx context.Context, cfg *Config, c CraftOptions, opt Options) error {
-	r, err := newRun(cfg, opt)
+	r, err := newRunContext(ctx, cfg, opt)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type EvalOptions struct {
 // Eval measures a checkpoint by the tables and the protocol of a config; with opt.Out it also keeps
 // its state and writes the reports there.
 func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error {
-	r, f, err := openEval(cfg, eval, opt)
+	r, f, err := openEval(ctx, cfg, eval, opt)
 	if err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ func (r *run) evalStopped(err error) error {
 }
 
 // openEval reads the checkpoints and opens the folder, or the evaluation that is in it.
-func openEval(cfg *Config, eval EvalOptions, opt Options) (*run, *checkpoints.File, error) {
-	r, err := newRun(cfg, opt)
+func openEval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) (*run, *checkpoints.File, error) {
+	r, err := newRunContext(ctx, cfg, opt)
 	if err != nil {
 		return nil, nil, err
 	}

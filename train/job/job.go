@@ -37,6 +37,10 @@ type run struct {
 	held   *data.Dataset
 	test   *data.Dataset
 	source string // checksum of the training data
+	// validation says that held comes from images of the source's own for that; notes are what the
+	// source did to images.
+	validation bool
+	notes      []string
 	// teacher is that of a checkpoint, nil for one that is trained.
 	teacher *checkpoints.File
 	state   *state
@@ -60,7 +64,7 @@ type phase struct {
 
 // Train runs a config from its start, or from where it stopped, to its tables and checkpoints.
 func Train(ctx context.Context, cfg *Config, opt Options) error {
-	r, err := newRun(cfg, opt)
+	r, err := newRunContext(ctx, cfg, opt)
 	if err != nil {
 		return err
 	}
@@ -89,17 +93,19 @@ func Train(ctx context.Context, cfg *Config, opt Options) error {
 
 // newRun loads what every job needs.
 func newRun(cfg *Config, opt Options) (*run, error) {
+	return newRunContext(context.Background(), cfg, opt)
+}
+
+// newRunContext is newRun, which can be interrupted while data are fetched or decoded.
+func newRunContext(ctx context.Context, cfg *Config, opt Options) (*run, error) {
 	r := &run{cfg: cfg, opt: opt}
 	var err error
 	if r.dev, err = openDevice(opt); err != nil {
 		return nil, &UsageError{err}
 	}
-	full, test, err := cfg.Data.Source.Value.Load()
+	full, test, err := r.loadData(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("data set %q: %w", cfg.Data.Source.Name, err)
-	}
-	if r.train, r.held, err = data.HoldOut(full, cfg.Data.HeldOut, cfg.Seed); err != nil {
-		return nil, &UsageError{fmt.Errorf("data.held_out: %w", err)}
+		return nil, err
 	}
 	if n := cfg.Data.Limit; n > 0 {
 		if n > r.train.Len() {
@@ -125,9 +131,12 @@ func newRun(cfg *Config, opt Options) (*run, error) {
 	if err := r.readTeacher(); err != nil {
 		return nil, err
 	}
+	if err := r.checkAugment(); err != nil {
+		return nil, &UsageError{err}
+	}
 	r.held = r.held.Slice(0, cfg.Probe.N)
 	r.source = full.Checksum()
-	return r, nil
+	return r, full.Err()
 }
 
 // checkAttacks reports an attack that does not fit the images or the classes, before any training.

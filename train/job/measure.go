@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -65,7 +66,7 @@ func (r *run) rows(ctx context.Context, stage string, v attacks.Victim) error {
 		} else {
 			res, err = r.attack(ctx, stage, v, list[i-1])
 		}
-		if err != nil {
+		if err = errors.Join(err, r.test.Err()); err != nil {
 			return err
 		}
 		if i > 0 {
