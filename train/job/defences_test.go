@@ -234,3 +234,21 @@ func TestUnionRun(t *testing.T) {
 		t.Errorf("a second threat model that is none: %v", err)
 	}
 }
+
+// TestScheduleWarnings: a schedule that scales nothing is called a mistake.
+func TestScheduleWarnings(t *testing.T) {
+	const steps, eps = "train.steps_schedule: the training attack has no steps to scale", "train.eps_schedule: the defence attacks nothing"
+	for _, c := range []struct {
+		set  []string
+		want []string
+	}{
+		{[]string{"train.steps_schedule.warmup=0.5"}, nil},
+		{[]string{"defense.attack.name=fgsm", "defense.attack.random_start=true", "train.steps_schedule.name=cyclic"}, []string{steps}},
+		{[]string{"defense.name=natural", "train.steps_schedule.warmup=0.5"}, []string{steps, eps}},
+		{[]string{"defense.name=natural", "train.eps_schedule.warmup=0"}, nil},
+	} {
+		if got := load(t, c.set...).Warnings(); !slices.Equal(got, c.want) {
+			t.Errorf("%q: %q", c.set, got)
+		}
+	}
+}
