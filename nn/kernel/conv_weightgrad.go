@@ -64,11 +64,10 @@ func (c Conv) WeightGradUnits() int {
 func (c Conv) weightScratch() int {
 	g := c.weightGrad()
 	n := (panels(c.Out) + g.panelSets - 1) / g.panelSets * g.positions * panel
-	if c.isPadded() {
-		n += g.images * roundUp(c.paddedSize(), panel)
-	}
 	if g.packs {
 		n += g.positions * g.tapBlock
+	} else if c.isPadded() {
+		n += roundUp(c.paddedSize(), panel)
 	}
 	if _, _, ok := c.windowParts(); ok {
 		n = max(n, g.sparseScratch(), g.listScratch())
@@ -97,7 +96,7 @@ func (c Conv) WeightGrad(unit int, dw, x, dy []float32, rows int, shared, scratc
 	}
 	for r := 0; r < rows; r += g.images {
 		n := min(g.images, rows-r)
-		w.pad(x[r*size:], n)
+		w.pad(x[r*size:])
 		for y := 0; y < c.OutH(); y += g.lines {
 			w.block(dy[r*out:], n, y, min(y+g.lines, c.OutH()))
 		}
@@ -113,23 +112,17 @@ type weightPiece struct {
 	firstTap, endTap     int // blocks of taps
 	firstPanel, endPanel int
 	dw, scratch          []float32
-	x                    []float32 // the block's images, padded
-	size                 int       // of each
+	x                    []float32 // the block's images, or one with its padding
 	rest                 []float32 // of scratch
 	filled               bool      // dw holds sums
 }
 
-// pad lays out n images.
-func (w *weightPiece) pad(x []float32, n int) {
-	w.size, w.x, w.rest = w.H*w.W*w.C, x, w.scratch
-	if !w.isPadded() {
-		return
+// pad lays out an image, unless its taps are packed.
+func (w *weightPiece) pad(x []float32) {
+	w.x, w.rest = x, w.scratch
+	if !w.packs && w.isPadded() {
+		w.x, w.rest = w.Conv.pad(x[:w.H*w.W*w.C], w.scratch, !w.filled), w.scratch[roundUp(w.paddedSize(), panel):]
 	}
-	size := roundUp(w.paddedSize(), panel)
-	for i := range n {
-		w.Conv.pad(x[i*w.size:][:w.size], w.scratch[i*size:], !w.filled)
-	}
-	w.size, w.x, w.rest = size, w.scratch, w.scratch[w.images*size:]
 }
 
 // block adds the products of lines [y0,y1) of n images.
@@ -155,12 +148,11 @@ func (w *weightPiece) block(dy []float32, n, y0, y1 int) {
 		ky, first := b/w.lineBlocks(), b%w.lineBlocks()*w.tapBlock
 		t.rows = min(w.tapBlock, w.line-first)
 		t.width, t.left = t.rows, t.rows
-		from := (y0*w.Stride+ky)*w.stride + first
 		if w.packs {
 			t.a, t.aK = w.rest, t.rows
-			w.packTaps(from, n, y1-y0, t.rows)
+			w.packTaps(ky, first, t.rows, n, y0, y1)
 		} else {
-			t.a = w.x[from:]
+			t.a = w.x[(y0*w.Stride+ky)*w.stride+first:]
 			t.outer, t.inner, t.aOuter, t.aK = y1-y0, ow, w.Stride*w.stride, w.Stride*w.C
 		}
 		to := w.dw[(ky*w.line+first)*w.Out:]
@@ -178,13 +170,44 @@ func (w *weightPiece) block(dy []float32, n, y0, y1 int) {
 	w.rest, w.filled = columns, true
 }
 
-// packTaps copies cols values of x, from on in each window of the block, side by side.
-func (w *weightPiece) packTaps(from, n, lines, cols int) {
-	dst, ow := w.rest, w.OutW()
+// packTaps copies the taps [first,first+cols) of line ky of each window of the block, side by side.
+func (w *weightPiece) packTaps(ky, first, cols, n, y0, y1 int) {
+	dst, line, ow := w.rest, w.W*w.C, w.OutW()
 	for i := range n {
-		for y := range lines {
-			current.copyRuns(dst, w.x[i*w.size+from+y*w.Stride*w.stride:], ow, w.Stride*w.C, cols)
+		for y := y0; y < y1; y++ {
+			to := dst[:ow*cols]
 			dst = dst[ow*cols:]
+			if iy := y*w.Stride + ky - w.PadTop; iy < 0 || iy >= w.H {
+				clear(to)
+			} else {
+				packRuns(to, w.x[(i*w.H+iy)*line:][:line], first-w.PadLeft*w.C, w.Stride*w.C, cols)
+			}
+		}
+	}
+}
+
+// packRuns copies the runs of cols values of src that begin at start, start+step and so on. What lies
+// beside src is zero.
+func packRuns(dst, src []float32, start, step, cols int) {
+	n := len(dst) / cols
+	first, end := 0, n // of the runs that lie in src
+	for first < n && start+first*step < 0 {
+		first++
+	}
+	for end > first && start+(end-1)*step+cols > len(src) {
+		end--
+	}
+	if first < end {
+		current.copyRuns(dst[first*cols:], src[start+first*step:], end-first, step, cols)
+	}
+	for i := range n {
+		if i >= first && i < end {
+			continue
+		}
+		run, at := dst[i*cols:][:cols], start+i*step
+		clear(run)
+		if from, to := max(0, -at), min(cols, len(src)-at); from < to {
+			copy(run[from:to], src[at+from:])
 		}
 	}
 }
