@@ -100,8 +100,13 @@ func BenchmarkConv(b *testing.B) {
 			})
 		})
 		b.Run(c.name+"/weight", func(b *testing.B) {
-			measureUnits(b, rows*products, c.WeightGradUnits(), func(unit int) {
-				c.WeightGrad(unit, dw, k.x, k.dy, rows, nil, scratch)
+			shared, blocks := make([]float32, c.WeightGradShared(rows)), c.WeightGradBlocks(rows)
+			measureUnits(b, rows*products, blocks+c.WeightGradUnits(), func(i int) {
+				if i < blocks {
+					c.PrepareWeightGrad(i, k.x, k.dy, rows, shared, scratch)
+				} else {
+					c.WeightGrad(i-blocks, dw, k.x, k.dy, rows, shared, scratch)
+				}
 			})
 		})
 	}

@@ -25,6 +25,7 @@ type weightGrad struct {
 	tapBlocks int // in all
 	tapUnits  int
 	panelSets int
+	unpacked  bool // dy is read as it is: a packed panel pays where several tiles read it
 }
 
 func (c Conv) weightGrad() weightGrad {
@@ -48,6 +49,7 @@ func (c Conv) weightGrad() weightGrad {
 	g.tapBlocks = c.KH * g.lineBlocks()
 	g.tapUnits = max(1, min(wantedUnits, g.tapBlocks, c.taps()/leastUnitTaps))
 	g.panelSets = min(panels(c.Out), wantedUnits/g.tapUnits)
+	g.unpacked = g.images == 1 && c.taps()/g.tapUnits <= 4*panel && c.Out%panel == 0
 	return g
 }
 
@@ -63,7 +65,7 @@ func (c Conv) WeightGradUnits() int {
 // weightScratch is the number of values that WeightGrad may use as scratch.
 func (c Conv) weightScratch() int {
 	g := c.weightGrad()
-	n := (panels(c.Out) + g.panelSets - 1) / g.panelSets * g.positions * panel
+	n := panels(c.Out) * g.positions * panel
 	if g.packs {
 		n += g.positions * g.tapBlock
 	} else if c.isPadded() {
@@ -80,11 +82,10 @@ func (c Conv) weightScratch() int {
 // time, each with a scratch of its own. shared is empty, or filled by PrepareWeightGrad.
 func (c Conv) WeightGrad(unit int, dw, x, dy []float32, rows int, shared, scratch []float32) {
 	g := c.weightGrad()
-	if len(shared) > 0 {
-		if l := g.lists(shared, rows); l.all() {
-			g.sparse(unit, dw[:c.taps()*c.Out], l, rows, scratch)
-			return
-		}
+	l := g.share(shared, rows)
+	if l.are(listed) {
+		g.sparse(unit, dw[:c.taps()*c.Out], l, rows, scratch)
+		return
 	}
 	w := weightPiece{weightGrad: g, dw: dw[:c.taps()*c.Out], scratch: scratch}
 	w.firstTap, w.endTap = cut(g.tapBlocks, unit/g.panelSets, g.tapUnits)
@@ -98,6 +99,9 @@ func (c Conv) WeightGrad(unit int, dw, x, dy []float32, rows int, shared, scratc
 		n := min(g.images, rows-r)
 		w.pad(x[r*size:])
 		for y := 0; y < c.OutH(); y += g.lines {
+			if w.columns = nil; l.is(r/g.images, packed) {
+				w.columns = l.columns(r/g.images, y/g.lines)
+			}
 			w.block(dy[r*out:], n, y, min(y+g.lines, c.OutH()))
 		}
 	}
@@ -114,6 +118,7 @@ type weightPiece struct {
 	dw, scratch          []float32
 	x                    []float32 // the block's images, or one with its padding
 	rest                 []float32 // of scratch
+	columns              []float32 // panels of dy
 	filled               bool      // dw holds sums
 }
 
@@ -130,19 +135,13 @@ func (w *weightPiece) block(dy []float32, n, y0, y1 int) {
 	ow := w.OutW()
 	k := n * (y1 - y0) * ow
 	t := tile{yStep: w.Out, bK: panel, aStep: 1, outer: 1, inner: k, accumulate: w.filled}
-	// A packed panel pays where several tiles read it.
-	direct := n == 1 && (w.endTap-w.firstTap)*w.tapBlock <= 4*panel && w.Out%panel == 0
-	columns := w.rest
-	if direct {
+	rest := w.rest
+	if w.unpacked {
 		t.bK = w.Out
-	} else {
-		for p := w.firstPanel; p < w.endPanel; p++ {
-			for i := range n {
-				from := (i*w.OutH()+y0)*ow*w.Out + p*panel
-				packPanel(columns[((p-w.firstPanel)*k+i*(y1-y0)*ow)*panel:], dy[from:], (y1-y0)*ow, w.Out, min(panel, w.Out-p*panel))
-			}
-		}
-		w.rest = columns[(w.endPanel-w.firstPanel)*k*panel:]
+	} else if w.columns == nil {
+		w.columns = rest[:panels(w.Out)*k*panel]
+		w.rest = rest[len(w.columns):]
+		w.packColumns(w.columns, dy, n, y0, y1)
 	}
 	for b := w.firstTap; b < w.endTap; b++ {
 		ky, first := b/w.lineBlocks(), b%w.lineBlocks()*w.tapBlock
@@ -158,16 +157,27 @@ func (w *weightPiece) block(dy []float32, n, y0, y1 int) {
 		to := w.dw[(ky*w.line+first)*w.Out:]
 		for p := w.firstPanel; p < w.endPanel; p++ {
 			t.y, t.cols = to[p*panel:], min(panel, w.Out-p*panel)
-			if direct {
+			if w.unpacked {
 				t.b = dy[y0*ow*w.Out+p*panel:]
 			} else {
-				t.b = columns[(p-w.firstPanel)*k*panel:]
+				t.b = w.columns[p*k*panel:]
 				t.ahead = t.b[k*panel:]
 			}
 			current.tile(t)
 		}
 	}
-	w.rest, w.filled = columns, true
+	w.rest, w.filled = rest, true
+}
+
+// packColumns packs dy for a block: lines [y0,y1) of n images.
+func (g *weightGrad) packColumns(dst, dy []float32, n, y0, y1 int) {
+	oh, ow := g.OutH(), g.OutW()
+	size := (y1 - y0) * ow
+	for p := range panels(g.Out) {
+		for i := range n {
+			packPanel(dst[(p*n+i)*size*panel:], dy[(i*oh+y0)*ow*g.Out+p*panel:], size, g.Out, min(panel, g.Out-p*panel))
+		}
+	}
 }
 
 // packTaps copies the taps [first,first+cols) of line ky of each window of the block, side by side.
