@@ -11,7 +11,6 @@ import (
 
 	"rampart/configs"
 	"rampart/nn/kernel"
-	"rampart/nn/registry"
 	"rampart/train/job"
 )
 
@@ -107,7 +106,7 @@ func threadsFlag() cli.Flag {
 	return &cli.IntFlag{Name: "threads", Local: true, Usage: "use `N` threads; results do not depend on it (default: one for each core)"}
 }
 func deviceFlag() cli.Flag {
-	return &cli.StringFlag{Name: "device", Local: true, Value: "auto", Usage: "`DEVICE` to compute on: auto, cpu or cuda (default: auto)"}
+	return &cli.StringFlag{Name: "device", Local: true, Value: "auto", Usage: "`DEVICE` to compute on: auto, cpu or cuda (cuda:1 is the second GPU; default: auto, a GPU if there is one)"}
 }
 func outFlag(fallback string) cli.Flag {
 	return &cli.StringFlag{Name: "out", Local: true, Usage: "the folder `DIR` for the files that are written (default: " + strings.ReplaceAll(fallback, "`", "") + ")"}
@@ -217,23 +216,10 @@ func required(c *cli.Command, flag, example string) (string, error) {
 	return "", usagef("which %s? For example: -%s %s (%s -h shows more)", flag, flag, example, c.FullName())
 }
 
-// maxThreads is far beyond any machine that this is for.
-const maxThreads = 1024
-
 // options reads the flags that say where and how to compute.
 func options(c *cli.Command) (job.Options, error) {
 	opt := job.Options{Out: c.String("out"), Resume: c.Bool("resume"), Quiet: c.Bool("quiet"), Threads: c.Int("threads"),
 		Device: c.String("device"), Stdout: c.Root().Writer, Stderr: c.Root().ErrWriter}
-	if opt.Threads < 0 || opt.Threads > maxThreads {
-		return opt, usagef("-threads %d: use 1 to %d, or 0 for one for each core", opt.Threads, maxThreads)
-	}
-	switch opt.Device {
-	case "auto", "cpu":
-	case "cuda":
-		return opt, usagef("-device cuda: CUDA is not part of this program yet; use -device cpu")
-	default:
-		return opt, &job.UsageError{Err: fmt.Errorf("-device: %w", registry.Unknown("device", opt.Device, []string{"auto", "cpu", "cuda"}))}
-	}
 	if err := kernel.Init(); err != nil {
 		return opt, &job.UsageError{Err: err}
 	}

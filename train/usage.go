@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"rampart/configs"
+	"rampart/nn/cuda"
 	"rampart/nn/registry"
 	"rampart/train/job"
 )
@@ -80,6 +81,9 @@ func flagLine(f cli.Flag) string {
 	if parts := strings.SplitN(usage, "`", 3); len(parts) == 3 {
 		line += " " + parts[1]
 		usage = strings.Join(parts, "")
+	}
+	if slices.Contains(f.Names(), "device") { // asked for here only, since it wakes the driver
+		usage += "\n  \there: " + cuda.Found()
 	}
 	return line + "\t" + usage
 }

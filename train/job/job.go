@@ -12,7 +12,6 @@ import (
 	"rampart/data"
 	"rampart/defenses"
 	"rampart/nn"
-	"rampart/nn/cpu"
 	"rampart/nn/device"
 	"rampart/nn/rng"
 	"rampart/train/report"
@@ -23,7 +22,7 @@ type Options struct {
 	Out            string // folder of the run; "" picks one under checkpoints/
 	Resume, Quiet  bool
 	Threads        int    // 0 is all cores
-	Device         string // "", auto or cpu
+	Device         string // auto, cpu, cuda or cuda:N; "" is auto
 	Stdout, Stderr io.Writer
 }
 
@@ -101,8 +100,8 @@ func newRun(cfg *Config, opt Options) (*run, error) {
 func newRunContext(ctx context.Context, cfg *Config, opt Options) (*run, error) {
 	r := &run{cfg: cfg, opt: opt}
 	var err error
-	if r.dev, err = openDevice(opt); err != nil {
-		return nil, &UsageError{err}
+	if r.dev, err = OpenDevice(opt); err != nil {
+		return nil, err
 	}
 	full, test, err := r.loadData(ctx)
 	if err != nil {
@@ -178,19 +177,6 @@ func (r *run) checkAttacks() error {
 		}
 	}
 	return nil
-}
-
-func openDevice(opt Options) (device.Device, error) {
-	switch opt.Device {
-	case "", "auto", "cpu":
-		if opt.Threads < 0 || opt.Threads > 1024 {
-			return nil, fmt.Errorf("-threads %d: it must lie between 0 (all cores) and 1024", opt.Threads)
-		}
-		return cpu.New(opt.Threads), nil
-	case "cuda":
-		return nil, errors.New("-device cuda: this version has no CUDA executor yet; use -device cpu")
-	}
-	return nil, fmt.Errorf("-device %q: use auto, cpu or cuda", opt.Device)
 }
 
 // Names of networks in the state.
