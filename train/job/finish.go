@@ -47,7 +47,7 @@ func (r *run) finish() error {
 	if err := r.writeReports(rep); err != nil {
 		return err
 	}
-	if !r.opt.Quiet {
+	if !r.opt.Quiet && !r.opt.Brief {
 		fmt.Fprintf(r.opt.Stdout, "\nhardened network: %s\nreport: %s\n", filepath.Join(r.dir, "best.safetensors"), filepath.Join(r.dir, "report.md"))
 	}
 	return r.log.err
