@@ -224,6 +224,7 @@ func TestValidate(t *testing.T) {
 		{"name = \"mart\"\nbeta = -1", `t.toml:3: "defense.beta": -1 must be above 0`},
 		{"name = \"alp\"\nattack.restarts = 3", `t.toml:3: "defense.attack.restarts": 3 restarts: training makes one run of its attack on each example`},
 		{"name = \"fgsm_rs\"\nguard = 1", `t.toml:3: "defense.guard": 1 is no fall of an accuracy: it must lie in [0,1), 0 for no guard`},
+		{"name = \"fgsm_rs\"\nattack.random_start = false", `t.toml:3: "defense.attack": fast training is that against "fgsm" with random_start = true: for other attacks choose the defence "pgd_at"`},
 		{"name = \"free_at\"\nreplays = 0", `t.toml:3: "defense.replays": 0 must be at least 1`},
 		{"name = \"free_at\"\nstep_size = -1", `t.toml:3: "defense.step_size": -1 must not be negative (0 means eps)`},
 		{"name = \"friendly\"\ntau = 3", `t.toml:1: "defense.tau_final": 2 is less than tau = 3, and tau only rises`},

@@ -26,7 +26,13 @@ func (d *FGSMRS) Validate() error {
 	if err := d.Smoothing.Validate(); err != nil {
 		return err
 	}
-	return validAttack(d.With)
+	if err := validAttack(d.With); err != nil {
+		return err
+	}
+	if a, ok := d.With.Value.(*attacks.FGSM); !ok || !a.RandomStart {
+		return registry.Errorf("attack", `fast training is that against "fgsm" with random_start = true: for other attacks choose the defence "pgd_at"`)
+	}
+	return nil
 }
 
 // Share implements Defense.

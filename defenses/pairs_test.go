@@ -147,3 +147,28 @@ func TestOwnLoss(t *testing.T) {
 		}
 	}
 }
+
+// TestWork: what a plan multiplies with.
+func TestWork(t *testing.T) {
+	five := pgd(t, func(a *attacks.PGD) { a.Steps = 5 })
+	base := func(d defenses.Defense) configs.Choice[defenses.Defense] {
+		return configs.Choice[defenses.Defense]{Name: "base", Value: d}
+	}
+	for _, c := range []struct {
+		d              defenses.Defense
+		attack, update float64
+	}{
+		{&defenses.Natural{}, 0, 1},
+		{&defenses.PGDAT{Adversarial: 0.5, Mix: "share", With: five}, 2.5, 1},
+		{&defenses.PGDAT{Adversarial: 0.5, Mix: "loss", With: five}, 5, 2},
+		{&defenses.TRADES{With: five}, 5, 2},
+		{&defenses.AWP{Base: base(&defenses.TRADES{With: five})}, 5, 4},
+		{&defenses.FreeAT{M: 8}, 0, 1},
+		{&defenses.Union{Combine: "max", With: []configs.Choice[attacks.Attack]{five, five}}, 10, 1},
+		{&defenses.Union{Combine: "average", With: []configs.Choice[attacks.Attack]{five, five}}, 10, 2},
+	} {
+		if a, u := defenses.Work(c.d); a != c.attack || u != c.update {
+			t.Errorf("%T: %v gradients in the image and %v rows, want %v and %v", c.d, a, u, c.attack, c.update)
+		}
+	}
+}

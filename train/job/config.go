@@ -302,6 +302,14 @@ func (c *Config) Warnings() (list []string) {
 		warn("defense", a)
 	}
 	warn("probe", c.Probe.Attack.Value)
+	if s := c.Train.StepsSchedule.Value; s.At(0) != 1 || s.At(0.999) != 1 {
+		if a := c.Defense.Value.Attack(); a == nil || a.Gradients() < 2 {
+			list = append(list, "train.steps_schedule: the training attack has no steps to scale")
+		}
+	}
+	if s := c.Train.EpsilonSchedule.Value; (s.At(0) != 1 || s.At(0.999) != 1) && c.Defense.Value.Attack() == nil {
+		list = append(list, "train.eps_schedule: the defence attacks nothing")
+	}
 	for _, a := range c.Eval.Attacks {
 		warn("eval", a.Value)
 	}

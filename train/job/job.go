@@ -55,8 +55,9 @@ type run struct {
 
 // phase is a part of a run; its results are in the state when it ends.
 type phase struct {
-	name string
-	run  func(ctx context.Context) error
+	name    string
+	run     func(ctx context.Context) error
+	fitting *fitting // of a phase that trains
 }
 
 // Train runs a config from its start, or from where it stopped, to its tables and checkpoints.
@@ -203,8 +204,10 @@ func (c *Config) members() int {
 // phases lists the parts of a run in order.
 func (r *run) phases() (list []phase) {
 	c := r.cfg
-	add := func(name string, f func(ctx context.Context) error) { list = append(list, phase{name, f}) }
-	fit := func(f fitting) { add(f.title, func(ctx context.Context) error { return r.fit(ctx, f) }) }
+	add := func(name string, f func(ctx context.Context) error) { list = append(list, phase{name: name, run: f}) }
+	fit := func(f fitting) {
+		list = append(list, phase{f.title, func(ctx context.Context) error { return r.fit(ctx, f) }, &f})
+	}
 	if c.Init != "" {
 		add("load "+c.Init, func(context.Context) error { return r.loadInit() })
 	} else {
