@@ -71,6 +71,7 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 					&cli.BoolFlag{Name: "json", Local: true, Usage: "print JSON"}},
 				Action: bench,
 			},
+			compareCommand(),
 		},
 		Writer:                          stdout,
 		ErrWriter:                       stderr,

@@ -18,6 +18,7 @@ const rootUsage = `train -config NAME [flags]                        train, meas
   train eval -config NAME -checkpoint FILE [flags]  measure only
   train attack -config NAME -checkpoint FILE [flags]
                                                     make adversarial examples
+  train compare -config NAME,NAME... [flags]        train several strategies and set them side by side
   train predict -checkpoint FILE IMAGE...           classify images
   train bench -config NAME [flags]                  time the network on this machine
   train completion SHELL                            print a completion script for bash, zsh, fish or pwsh`
@@ -138,7 +139,7 @@ func unknownCommand(name string) error {
 	if strings.HasSuffix(name, ".toml") {
 		return usagef("unknown command %q: a config is given by -config %s", name, name)
 	}
-	return &job.UsageError{Err: registry.Unknown("command", name, []string{"attack", "bench", "completion", "eval", "predict"})}
+	return &job.UsageError{Err: registry.Unknown("command", name, []string{"attack", "bench", "compare", "completion", "eval", "predict"})}
 }
 
 // noFlagsBefore refuses flags between "train" and the name of a command, which would be ignored.

@@ -249,6 +249,9 @@ func Load(name string, set []string) (*Config, error) {
 	if err != nil {
 		return nil, &UsageError{err}
 	}
+	if isComparison(file) {
+		return nil, &UsageError{fmt.Errorf("%s compares other configs: it is for the command \"train compare\"", file.Path)}
+	}
 	c := defaultConfig()
 	c.Name = file.Name
 	if err := configs.Decode(file, set, c); err != nil {

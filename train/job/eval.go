@@ -21,6 +21,8 @@ type EvalOptions struct {
 	// Checkpoint is the network, and Undefended one without a defence for the checks; "" takes
 	// baseline.safetensors beside Checkpoint, if it is there.
 	Checkpoint, Undefended string
+	// Claim is the threat model that the tables are about; nil takes the config's.
+	Claim *attacks.Threat
 }
 
 // Eval measures a checkpoint by the tables and the protocol of a config; with opt.Out it also keeps
@@ -85,7 +87,10 @@ func openEval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) (
 	if err != nil {
 		return nil, nil, err
 	}
-	r.source = "evaluation of " + f.Checksum
+	r.source = eval.source(f)
+	if eval.Claim != nil {
+		r.claim = *eval.Claim
+	}
 	r.state = newState()
 	r.state.Data = r.source
 	r.evaluated = evaluatedAs(eval.Checkpoint, f)
@@ -98,6 +103,14 @@ func openEval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) (
 		return nil, nil, &UsageError{errors.New("-resume: name the folder of the evaluation with -out")}
 	}
 	return r, f, r.loadUndefended(eval)
+}
+
+// source tells an evaluation from those of another network or another claim.
+func (e EvalOptions) source(f *checkpoints.File) string {
+	if e.Claim == nil {
+		return "evaluation of " + f.Checksum
+	}
+	return fmt.Sprintf("evaluation of %s in %v", f.Checksum, e.Claim)
 }
 
 func (r *run) openEvalFolder() error {

@@ -26,6 +26,14 @@ func (r *run) report() (*report.Report, error) {
 		if len(outcomes) == 0 {
 			continue
 		}
+		if len(outcomes) == 1 { // without an attack there is no worst case
+			row, err := report.Measure(labels, outcomes[0].Predictions, len(r.train.Classes), outcomes[0])
+			if err != nil {
+				return nil, err
+			}
+			rep.Rows = append(rep.Rows, row)
+			continue
+		}
 		within, others := r.within(outcomes)
 		if len(others) > 0 && stage == report.After {
 			rep.Notes = append(rep.Notes, fmt.Sprintf("the worst case is that of %v; it leaves out %s, of another threat model", r.claim, strings.Join(others, ", ")))

@@ -33,7 +33,7 @@ func (r *run) finish() error {
 	); err != nil {
 		return err
 	}
-	if !r.opt.Quiet {
+	if !r.opt.Quiet && !r.opt.Brief {
 		fmt.Fprintf(r.opt.Stdout, "\nhardened network: %s\nreport: %s\n", filepath.Join(r.dir, "best.safetensors"), filepath.Join(r.dir, "report.html"))
 	}
 	return r.log.err

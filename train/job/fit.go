@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"rampart/attacks"
 	"rampart/data"
@@ -57,6 +58,7 @@ type trainer struct {
 	averaged *nn.Average
 	shadow   *nn.Model // holds the averaged weights while they are measured
 	fit      *fitState
+	clocked  time.Time // up to here the state's seconds count
 }
 
 // fit trains a network from the state's step on, and leaves it in the state.
@@ -100,7 +102,7 @@ func (r *run) fit(ctx context.Context, f fitting) error {
 }
 
 func (r *run) newTrainer(f fitting) (*trainer, error) {
-	t := &trainer{fitting: f, r: r, fit: &r.state.Fit, replays: defenses.Replays(f.defense), averaged: &nn.Average{}}
+	t := &trainer{fitting: f, r: r, fit: &r.state.Fit, clocked: time.Now(), replays: defenses.Replays(f.defense), averaged: &nn.Average{}}
 	var err error
 	if t.model, err = nn.Build(f.spec, r.dev, defenses.Rows(f.defense, f.stage.Batch), r.stream(fmt.Sprintf("init %d", f.member))); err != nil {
 		return nil, &UsageError{err}
@@ -248,6 +250,8 @@ func (t *trainer) probe(step int) error {
 func (t *trainer) keep(step int) {
 	s := t.r.state
 	s.Step = step
+	s.Seconds += time.Since(t.clocked).Seconds()
+	t.clocked = time.Now()
 	s.capture(t.model)
 	s.average, s.Fit.Averaged, s.defense = nil, t.averaged.Taken, map[string][]float32{}
 	if t.averaged.Taken > 0 {

@@ -21,6 +21,7 @@ import (
 type Options struct {
 	Out            string // folder of the run; "" picks one under checkpoints/
 	Resume, Quiet  bool
+	Brief          bool   // progress alone: no tables, nothing at the start and the end
 	Threads        int    // 0 is all cores
 	Device         string // auto, cpu, cuda or cuda:N; "" is auto
 	Stdout, Stderr io.Writer

@@ -41,6 +41,9 @@ func (r *run) measure(ctx context.Context, stage string, spec nn.Spec, weights [
 			return err
 		}
 	}
+	if r.opt.Brief {
+		return nil
+	}
 	rep, err := r.report()
 	if err != nil {
 		return err

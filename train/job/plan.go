@@ -20,7 +20,7 @@ func (r *run) announce(phases []phase) {
 	for _, s := range r.cfg.Warnings() {
 		fmt.Fprintln(r.opt.Stderr, "warning:", s)
 	}
-	if r.opt.Quiet {
+	if r.opt.Quiet || r.opt.Brief {
 		return
 	}
 	w := r.opt.Stdout

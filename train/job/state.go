@@ -44,11 +44,13 @@ type record struct {
 	// Data is the checksum of the training data.
 	Data string `json:"data"`
 	// StepsBefore is the number of training steps of the phases before.
-	StepsBefore int                             `json:"steps_before"`
-	Fit         fitState                        `json:"fit"`
-	Selected    map[string][]checkpoints.Figure `json:"selected"` // held-out figures by network
-	Points      []point                         `json:"points"`
-	Outcomes    map[string][]report.Outcome     `json:"outcomes"` // by stage
+	StepsBefore int `json:"steps_before"`
+	// Seconds is how long all training took, up to the last saving.
+	Seconds  float64                         `json:"seconds"`
+	Fit      fitState                        `json:"fit"`
+	Selected map[string][]checkpoints.Figure `json:"selected"` // held-out figures by network
+	Points   []point                         `json:"points"`
+	Outcomes map[string][]report.Outcome     `json:"outcomes"` // by stage
 	// Measured is the number of rows that are done, by stage, clean among them; a row of the table
 	// may have several outcomes.
 	Measured map[string]int `json:"measured"`

@@ -33,6 +33,8 @@ type Comparison struct {
 type Strategy struct {
 	Name string
 	Runs []Measured
+	// Err says why a run is missing; "" where none is.
+	Err string
 }
 
 // Measured is what one run measured. What was not measured is NaN; begin with NewMeasured.

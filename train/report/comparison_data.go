@@ -37,6 +37,9 @@ func (c *Comparison) WriteJSON(w io.Writer) error {
 			}
 		}
 		row["best"] = best
+		if s.Err != "" {
+			row["error"] = s.Err
+		}
 		rows[i] = row
 	}
 	transfer := make([][]real, len(c.Transfer))
