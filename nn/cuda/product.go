@@ -76,7 +76,7 @@ func (e *executable) bindConv(instr device.Instr) (step, int, error) {
 		return func() {
 			t, g := d.product(e.rows*op.OutH()*op.OutW(), op.Out, 1)
 			list := append([]value{ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[in[2]]), ptr(e.addr[out[0]])}, p[:]...)
-			d.launch("conv"+t.suffix, g, append(list, i(op.Out), i(e.rows), flag(op.ReLU))...)
+			d.launch("conv"+t.suffix, g, append(list, i(op.Out), i(e.rows), boolean(op.ReLU))...)
 		}, 0, d.need("conv")
 	case device.ConvInputGrad:
 		p := window(op.Window)
@@ -105,7 +105,7 @@ func (e *executable) bindDense(instr device.Instr) (step, int, error) {
 		return func() {
 			t, g := d.product(e.rows, op.Out, 1)
 			d.launch("dense"+t.suffix, g, ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[in[2]]), ptr(e.addr[out[0]]),
-				i(op.In), i(op.Out), i(e.rows), flag(op.ReLU))
+				i(op.In), i(op.Out), i(e.rows), boolean(op.ReLU))
 		}, 0, d.need("dense")
 	case device.DenseInputGrad:
 		return func() {
