@@ -70,7 +70,9 @@ func Networks() []Network {
 	return append(list, normalised,
 		ensemble("ensemble by logits", nn.MeanLogits, pooled, pooled, find(list, "dropout")),
 		ensemble("ensemble by probability", nn.MeanProbability, pooled, normed, pooled),
-		ensemble("ensemble of dense layers", nn.MeanLogits, flat, flat))
+		ensemble("ensemble of dense layers", nn.MeanLogits, flat, flat),
+		ensemble("ensemble that votes", nn.MajorityVote, flat, flat, flat),
+		ensemble("ensemble trained jointly", nn.Stacked, pooled, normed))
 }
 
 func find(list []Network, name string) nn.Spec {
@@ -105,6 +107,9 @@ func ensemble(name string, combine nn.Combine, members ...nn.Spec) Network {
 	for _, m := range members {
 		m.Input = spec.Input
 		spec.Members = append(spec.Members, m)
+	}
+	if combine == nn.Stacked {
+		spec.Classes *= len(members)
 	}
 	return Network{name, spec}
 }

@@ -64,10 +64,17 @@ func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
 	case device.DropoutGrad:
 		row(func(f *frame, r, n int) { dropout(f, out[0], in[0], r, n, op.Rate, op.Layer) })
 	case device.LogMeanSoftmax:
-		row(func(f *frame, r, n int) { logMeanSoftmax(f, in, out[0], n, op.Classes) })
+		row(func(f *frame, r, n int) { logMeanSoftmax(f, in, out[0], 0, n, op.Classes) })
 		return op.Members * op.Classes, nil
 	case device.LogMeanSoftmaxGrad:
 		row(func(f *frame, r, n int) { logMeanSoftmaxGrad(f, in, out[0], n, op) })
+	case device.Vote:
+		row(func(f *frame, r, n int) { vote(f, in, out[0], n) })
+		return op.Members * op.Classes, nil
+	case device.Stack:
+		row(func(f *frame, r, n int) { stack(f, in, out[0], n, op.Classes) })
+	case device.StackGrad:
+		row(func(f *frame, r, n int) { stackGrad(f, in[0], out[0], n, op) })
 	case device.ApplyLoss:
 		if op.Batch {
 			e.whole[i] = batchKernel{units: 1, run: func(f *frame, _ int) {

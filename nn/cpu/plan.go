@@ -54,7 +54,8 @@ func modeOf(o device.Op) mode {
 		return byBatch
 	}
 	switch o.(type) {
-	case device.Dense, device.DenseInputGrad, device.ApplyLoss, device.LogMeanSoftmax, device.LogMeanSoftmaxGrad:
+	case device.Dense, device.DenseInputGrad, device.ApplyLoss, device.LogMeanSoftmax, device.LogMeanSoftmaxGrad,
+		device.Vote, device.Stack, device.StackGrad:
 		return byTile
 	}
 	return byImage

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"rampart/attacks"
@@ -109,7 +110,7 @@ func TestCompare(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			again := newFolder(t)
 			if c.stop > 0 {
-				err := Compare(stopAt(c.stop), listing(t, ""), jobs(again, c.jobs))
+				err := Compare(countdown(c.stop), listing(t, ""), jobs(again, c.jobs))
 				if !errors.Is(err, context.Canceled) {
 					t.Fatal(err)
 				}
@@ -189,6 +190,25 @@ func TestCompareClaim(t *testing.T) {
 	if f, err := checkpoints.Read(filepath.Join(dir, "mixed", "best.safetensors")); err != nil || len(f.Meta.Figures) != 3 {
 		t.Errorf("figures of a network that its run has not attacked: %+v, %v", f.Meta.Figures, err)
 	}
+}
+
+// counted is stopAt for several jobs at once.
+type counted struct {
+	context.Context
+	left atomic.Int64
+}
+
+func (c *counted) Err() error {
+	if c.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func countdown(n int) context.Context {
+	c := &counted{Context: context.Background()}
+	c.left.Store(int64(n))
+	return c
 }
 
 // absurd is an optimiser that diverges.
