@@ -83,7 +83,7 @@ func (d *PGDAT) Step(s *Session, b *data.Batch) (Metrics, error) {
 	if d.weighted() {
 		m, err = s.updatePairs(b, nn.Mixed{Adversarial: float32(d.Adversarial), Smoothing: float32(d.Label)}, false)
 	} else {
-		m, err = s.updateSmoothed(s.adv, b, rows, d.Smoothing)
+		m, err = s.update(s.adv, b, rows, d.Smoothing)
 	}
 	return m.count(counts), err
 }

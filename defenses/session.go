@@ -67,11 +67,7 @@ func (s *Session) upload(b *data.Batch) error {
 // update computes the parameter gradient on x, whose first adversarial rows were attacked. The
 // loss is cross-entropy on the labels or, in a distillation, on the teacher's outputs for the
 // clean images in s.x.
-func (s *Session) update(x device.Tensor, b *data.Batch, adversarial int) (Metrics, error) {
-	return s.updateSmoothed(x, b, adversarial, Smoothing{})
-}
-
-func (s *Session) updateSmoothed(x device.Tensor, b *data.Batch, adversarial int, smooth Smoothing) (Metrics, error) {
+func (s *Session) update(x device.Tensor, b *data.Batch, adversarial int, smooth Smoothing) (Metrics, error) {
 	rows := len(b.Labels)
 	c := device.Call{Rows: rows, X: x, Labels: b.Labels, Scale: 1 / float32(rows),
 		Loss: nn.CrossEntropy{Temperature: s.Temperature, Smoothing: float32(smooth.Label)}}
