@@ -195,6 +195,7 @@ func onSphere(x []float32, norm Norm, epsilon float64, d Draw, example uint32) {
 
 func init() {
 	registry.Register("apgd", func() Attack { return newAPGD("cross_entropy", 0) })
+	registry.Register("apgd_dlr", func() Attack { return newAPGD("dlr", 0) })
 	registry.Register("apgd_t", func() Attack { return newAPGD("targeted_dlr", 9) })
 }
 

@@ -143,7 +143,8 @@ const (
 
 func (n Norm) String() string { return map[Norm]string{Linf: "Linf", L2: "L2", L1: "L1"}[n] }
 
-func (n Norm) device() device.Norm {
+// Device is the norm as a device.Loop names it.
+func (n Norm) Device() device.Norm {
 	switch n {
 	case L2:
 		return device.L2

@@ -79,7 +79,7 @@ func (a *FGSM) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Co
 			step = 1.25 * a.Epsilon
 		}
 	}
-	return ascend(v, b, adv, d, a.Target, a.Loss, device.Loop{Steps: 1, Norm: a.Norm.device(),
+	return ascend(v, b, adv, d, a.Target, a.Loss, device.Loop{Steps: 1, Norm: a.Norm.Device(),
 		Epsilon: float32(a.Epsilon), StepSize: float32(step), Sparsity: a.share(a.Norm), Start: start})
 }
 

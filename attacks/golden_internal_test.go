@@ -33,7 +33,10 @@ func readGolden(t *testing.T, name string, to any) {
 // oracleNetwork is a network of testdata/oracle.py.
 func oracleNetwork(t *testing.T, name string, rows int) *nn.Model {
 	t.Helper()
-	shape, ok := map[string]struct{ side, hidden, classes int }{"small": {6, 12, 4}, "wide": {6, 24, 10}}[name]
+	shape, ok := map[string]struct {
+		side, hidden, classes int
+		scale                 float64 // of the first layer's weights
+	}{"small": {6, 12, 4, 0.4}, "wide": {6, 24, 10, 0.4}, "square": {17, 16, 4, 0.1}}[name]
 	if !ok {
 		t.Fatalf("no network %q", name)
 	}
@@ -54,7 +57,7 @@ func oracleNetwork(t *testing.T, name string, rows int) *nn.Model {
 		return w
 	}
 	if err := m.SetWeights([]nn.Weight{
-		weight("fc1.weight", shape.hidden, size, 0.35, 0.4, shape.hidden, size), weight("fc1.bias", 1, shape.hidden, 0.5, 0.1, shape.hidden),
+		weight("fc1.weight", shape.hidden, size, 0.35, shape.scale, shape.hidden, size), weight("fc1.bias", 1, shape.hidden, 0.5, 0.1, shape.hidden),
 		weight("fc2.weight", shape.classes, shape.hidden, 0.7, 0.6, shape.classes, shape.hidden), weight("fc2.bias", 1, shape.classes, 0.9, 0.1, shape.classes),
 	}); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package attacks_test
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -158,6 +159,68 @@ func TestLinearDistance(t *testing.T) {
 				}
 				if math.Abs(hi-want) > 1e-3*want+1e-6 {
 					t.Errorf("%s in %s, example %d breaks at %v, its distance is %v", name, norm, i, hi, want)
+				}
+			}
+		}
+	}
+}
+
+// TestLinearFAB: FAB reports each example's distance from the boundary, up to what it oversteps.
+func TestLinearFAB(t *testing.T) {
+	l := newLinear(t)
+	most := 0.0
+	for _, w := range l.w {
+		most = max(most, math.Abs(w))
+	}
+	for _, norm := range []attacks.Norm{attacks.Linf, attacks.L2, attacks.L1} {
+		for _, options := range []string{"", "restarts = 3"} {
+			a, err := decoded("fab_t", "norm = \""+string(norm)+"\"\neps = 0.3\n"+options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res := run(t, l.m, a, l.d)
+			for i, got := range res.Distance {
+				want := l.linf[i]
+				switch norm {
+				case attacks.L2:
+					want = l.l2[i]
+				case attacks.L1:
+					if want = l.margin[i] / most; want > 0.38 {
+						continue // the largest entry meets the wall before the boundary
+					}
+				}
+				if got < want*(1-1e-4) || got > want*1.01+1e-6 {
+					t.Errorf("%v, %q, example %d: distance %v, the least is %v", norm, options, i, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestLinearAPGD: where eps is too small to break an example, APGD ends at the point of least margin.
+func TestLinearAPGD(t *testing.T) {
+	l := newLinear(t)
+	most := 0.0
+	for _, w := range l.w {
+		most = max(most, math.Abs(w))
+	}
+	for _, loss := range []string{"cross_entropy", "margin"} {
+		for norm, slope := range map[attacks.Norm]float64{attacks.Linf: l.norm1, attacks.L2: l.n2, attacks.L1: most} {
+			for i, margin := range l.margin {
+				eps := min(0.9*margin/slope, 0.38)
+				a, err := decoded("apgd", fmt.Sprintf("norm = %q\neps = %v\nloss = %q", string(norm), eps, loss))
+				if err != nil {
+					t.Fatal(err)
+				}
+				one := l.d.Slice(i, i+1)
+				z := logitsOf(t, l.m, run(t, l.m, a, one).Adv)
+				y := int(one.Label(0))
+				short := 0.01
+				if norm == attacks.L1 { // a single entry would be best: the sparse steps come near
+					short = 0.25
+				}
+				if got, want := float64(z[y]-z[1-y]), margin-eps*slope; math.Abs(got-want) > short*eps*slope+1e-5 {
+					t.Errorf("%s in %v, example %d: margin %v, the least is %v", loss, norm, i, got, want)
 				}
 			}
 		}

@@ -90,7 +90,7 @@ func (a *MIFGSM) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.
 	}
 	size := v.Input().Size()
 	sums := make([]float64, len(b.Labels)*size)
-	return ascend(momentum{v, a, sums, size}, b, adv, d, a.Target, a.Loss, device.Loop{Steps: a.Steps, Norm: a.Norm.device(),
+	return ascend(momentum{v, a, sums, size}, b, adv, d, a.Target, a.Loss, device.Loop{Steps: a.Steps, Norm: a.Norm.Device(),
 		Epsilon: float32(a.Epsilon), StepSize: float32(step), EarlyStop: a.EarlyStop, KeepBest: a.KeepBest})
 }
 

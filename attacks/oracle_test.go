@@ -73,8 +73,7 @@ func oracle(t testing.TB, name string, into any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := json.NewDecoder(z)
-	if err := d.Decode(into); err != nil {
+	if err := json.NewDecoder(z).Decode(into); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 }

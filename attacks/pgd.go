@@ -106,7 +106,7 @@ func (a *PGD) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Cou
 	if a.RandomStart {
 		start = device.FromUniform
 	}
-	return ascend(v, b, adv, d, a.Target, a.Loss, device.Loop{Steps: a.Steps, Norm: a.Norm.device(),
+	return ascend(v, b, adv, d, a.Target, a.Loss, device.Loop{Steps: a.Steps, Norm: a.Norm.Device(),
 		Epsilon: float32(a.Epsilon), StepSize: float32(a.StepSize), Sparsity: a.share(a.Norm), Start: start, EarlyStop: a.EarlyStop, KeepBest: a.KeepBest})
 }
 

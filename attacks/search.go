@@ -24,6 +24,7 @@ type search struct {
 	side  int       // of the current query's square
 	out   []float32 // by row of the batch
 	loss  []float32
+	sign  []float32 // of each channel, in the current query
 	delta []float32 // L1, L2: scratch
 
 	proposal  *windows
@@ -36,7 +37,7 @@ func newSearch(a *Square, o *oracle, goal objective, d Draw) *search {
 	n := len(o.b.Labels)
 	clean := o.clean()
 	s := &search{Square: a, o: o, in: o.v.Input(), goal: goal, d: d, rows: count(n), clean: clean, best: make([]float32, len(clean)),
-		next: make([]float32, len(clean)), at: make([][2]int, n), out: make([]float32, len(clean)), loss: make([]float32, n),
+		next: make([]float32, len(clean)), at: make([][2]int, n), out: make([]float32, len(clean)), loss: make([]float32, n), sign: make([]float32, n*o.v.Input().C),
 		labels: append([]int32(nil), goal.labels...), value: make([]float32, n), gradients: make([]float32, n*o.classes)}
 	if a.Norm != Linf {
 		s.delta = make([]float32, len(clean))
@@ -65,46 +66,60 @@ func signs(q *rng.Sequence, to []float32) {
 // start makes the first query.
 func (s *search) start(i int) {
 	q := s.draws(i, -1)
-	next, clean := s.image(s.next, i), s.image(s.clean, i)
 	if s.Norm != Linf {
-		s.startWindows(&q, next, clean, s.image(s.delta, i))
+		s.startWindows(i, func(sign []float32) (turned bool) {
+			turned = q.Uint32()>>31 == 1
+			signs(&q, sign)
+			return turned
+		})
 		return
 	}
-	eps, row := float32(s.Epsilon), s.in.W*s.in.C
-	signs(&q, next[:row]) // stripes: one sign for each column and channel
-	copy(next[row:], next[:len(next)-row])
-	for h := 1; h < s.in.H; h++ {
-		copy(next[h*row:][:row], next[:row])
-	}
-	for j, c := range clean {
-		next[j] = min(max(c+eps*next[j], 0), 1)
+	stripes := make([]float32, s.in.W*s.in.C)
+	signs(&q, stripes)
+	s.startStripes(i, stripes)
+}
+
+// startStripes moves each column and channel by eps times its sign.
+func (s *search) startStripes(i int, stripes []float32) {
+	next, eps := s.image(s.next, i), float32(s.Epsilon)
+	for j, c := range s.image(s.clean, i) {
+		next[j] = min(max(c+eps*stripes[j%len(stripes)], 0), 1)
 	}
 }
 
-// propose makes a query of an example: in Linf a square of one sign for each channel.
+// change is what is drawn for a query: the square's corner, and its sign in each channel; in L2 and
+// L1 also the corner of a second window, and whether the pattern is turned.
+type change struct {
+	h, w, h2, w2 int
+	turned       bool
+	sign         []float32
+}
+
+// propose draws a query of an example, and makes it.
 func (s *search) propose(i, query int) {
 	q := s.draws(i, query)
-	next, clean := s.image(s.next, i), s.image(s.clean, i)
-	h, w := int(q.Uint32n(uint32(s.in.H-s.side+1))), int(q.Uint32n(uint32(s.in.W-s.side+1)))
+	corner := func(length int) int { return int(q.Uint32n(uint32(length - s.side + 1))) }
+	c := change{h: corner(s.in.H), w: corner(s.in.W), sign: s.sign[i*s.in.C:][:s.in.C]}
 	if s.Norm != Linf {
-		s.proposeWindows(&q, h, w, next, clean, s.image(s.best, i), s.image(s.delta, i))
+		c.h2, c.w2, c.turned = corner(s.in.H), corner(s.in.W), q.Uint32()>>31 == 1
+	}
+	signs(&q, c.sign)
+	s.apply(i, c)
+}
+
+// apply makes a query of the example's best image: in Linf a square of one sign for each channel.
+func (s *search) apply(i int, c change) {
+	if s.Norm != Linf {
+		s.applyWindows(i, c)
 		return
 	}
-	s.at[i] = [2]int{h, w}
-	var few [4]float32
-	sign := few[:]
-	if s.in.C > len(few) {
-		sign = make([]float32, s.in.C)
-	}
-	sign = sign[:s.in.C]
-	signs(&q, sign)
-	eps := float32(s.Epsilon)
+	next, clean, eps := s.image(s.next, i), s.image(s.clean, i), float32(s.Epsilon)
+	s.at[i] = [2]int{c.h, c.w}
 	s.window(i, func(from, to int) {
-		for j := from; j < to; j += len(sign) {
-			for c, v := range sign {
-				x := clean[j+c]
+		for j := from; j < to; j += len(c.sign) {
+			for k, v := range c.sign {
 				// A step of 2 eps from anywhere in the ball ends at its wall.
-				next[j+c] = min(max(x+v*eps, 0), 1)
+				next[j+k] = min(max(clean[j+k]+v*eps, 0), 1)
 			}
 		}
 	})

@@ -1,9 +1,6 @@
 package attacks
 
-import (
-	"rampart/nn/kernel"
-	"rampart/nn/rng"
-)
+import "rampart/nn/kernel"
 
 // windows is the pattern eta of the Square attack in L2 and L1 (Andriushchenko et al. 2020,
 // algorithm 3 and figure 4): two bumps, one up and one down, in the halves of a square, of norm 1.
@@ -59,35 +56,12 @@ func (n Norm) bump(to []float64, rows, columns int) {
 	}
 }
 
-// either is the pattern or, half of the time, the turned one.
-func (w *windows) either(q *rng.Sequence) []float64 {
-	if q.Uint32()>>31 == 1 {
-		return w.turned
+// of is the pattern, or the turned one.
+func (p *windows) of(turned bool) []float64 {
+	if turned {
+		return p.turned
 	}
-	return w.pattern
-}
-
-// startWindows covers the image with a grid of windows, of one sign for each channel, at distance eps.
-func (s *search) startWindows(q *rng.Sequence, next, clean, delta []float32) {
-	side, in := s.proposal.side, s.in
-	border := (in.H - side*5) / 2
-	if border < 0 {
-		border = 0
-	}
-	sign := make([]float32, in.C)
-	clear(delta)
-	for h := range in.H / side {
-		for w := range in.W / side {
-			pattern := s.proposal.either(q)
-			signs(q, sign)
-			s.proposal.each(in.W, in.C, border+h*side, border+w*side, func(at, c int, k int) {
-				if border+h*side+k/side < in.H && border+w*side+k%side < in.W {
-					delta[at] = sign[c] * float32(pattern[k])
-				}
-			})
-		}
-	}
-	s.settleDelta(next, clean, delta)
+	return p.pattern
 }
 
 // each calls f with the position of each entry of a window at (h, w), its channel, and its place in
@@ -101,35 +75,53 @@ func (p *windows) each(width, channels, h, w int, f func(at, c, k int)) {
 	}
 }
 
-// proposeWindows moves the norm of a second window, and what is left of eps, to a first one at
-// (h, w), to which the pattern is added.
-func (s *search) proposeWindows(q *rng.Sequence, h, w int, next, clean, best, delta []float32) {
-	in, p, norm, side := s.in, s.proposal, s.Norm, s.side
-	h2, w2 := int(q.Uint32n(uint32(in.H-side+1))), int(q.Uint32n(uint32(in.W-side+1)))
-	pattern := p.either(q)
+// startWindows covers the image with a grid of windows at distance eps; draw gives the signs of each
+// window's channels, and whether it is turned.
+func (s *search) startWindows(i int, draw func(sign []float32) (turned bool)) {
+	side, in, delta := s.proposal.side, s.in, s.image(s.delta, i)
+	border := max((in.H-side*5)/2, 0)
 	sign := make([]float32, in.C)
-	signs(q, sign)
-	for j, v := range best {
-		delta[j] = v - clean[j]
+	clear(delta)
+	for h := range in.H / side {
+		for w := range in.W / side {
+			pattern := s.proposal.of(draw(sign))
+			s.proposal.each(in.W, in.C, border+h*side, border+w*side, func(at, c, k int) {
+				if border+h*side+k/side < in.H && border+w*side+k%side < in.W {
+					delta[at] = sign[c] * float32(pattern[k])
+				}
+			})
+		}
 	}
+	s.settleDelta(i)
+}
+
+// applyWindows moves the norm of the second window, and what is left of eps, to the first one, to
+// which the pattern is added.
+func (s *search) applyWindows(i int, draw change) {
+	in, p, norm, side := s.in, s.proposal, s.Norm, s.side
+	delta, clean := s.image(s.delta, i), s.image(s.clean, i)
+	pattern, h, w := p.of(draw.turned), draw.h, draw.w
 	whole := 0.0
-	for _, v := range delta {
-		whole = norm.add(whole, float64(v))
+	for j, v := range s.image(s.best, i) {
+		delta[j] = v - clean[j]
+		whole = norm.add(whole, float64(delta[j]))
 	}
 	first, both, fresh := make([]float64, in.C), make([]float64, in.C), make([]float64, in.C)
 	p.each(in.W, in.C, h, w, func(at, c, _ int) { first[c] = norm.add(first[c], float64(delta[at])) })
 	copy(both, first)
-	p.each(in.W, in.C, h2, w2, func(at, c, k int) {
-		row, column := h2+k/side, w2+k%side
+	p.each(in.W, in.C, draw.h2, draw.w2, func(at, c, k int) {
+		row, column := draw.h2+k/side, draw.w2+k%side
 		if row >= h && row < h+side && column >= w && column < w+side {
 			return // counted in the first
 		}
 		both[c] = norm.add(both[c], float64(delta[at]))
 	})
-	value := func(at, c, k int) float64 {
-		return float64(sign[c])*pattern[k] + float64(delta[at])/(1e-12+norm.root(first[c]))
-	}
-	p.each(in.W, in.C, h, w, func(at, c, k int) { fresh[c] = norm.add(fresh[c], value(at, c, k)) })
+	moved := make([]float64, side*side*in.C)
+	p.each(in.W, in.C, h, w, func(at, c, k int) {
+		v := float64(draw.sign[c])*pattern[k] + float64(delta[at])/(1e-12+norm.root(first[c]))
+		moved[k*in.C+c] = v
+		fresh[c] = norm.add(fresh[c], v)
+	})
 	eps := float64(s.Epsilon)
 	for c := range fresh {
 		var room float64
@@ -140,15 +132,14 @@ func (s *search) proposeWindows(q *rng.Sequence, h, w int, next, clean, best, de
 		}
 		fresh[c] = room / (1e-12 + norm.root(fresh[c]))
 	}
-	moved := make([]float32, side*side*in.C)
-	p.each(in.W, in.C, h, w, func(at, c, k int) { moved[k*in.C+c] = float32(value(at, c, k) * fresh[c]) })
-	p.each(in.W, in.C, h2, w2, func(at, _, _ int) { delta[at] = 0 })
-	p.each(in.W, in.C, h, w, func(at, c, k int) { delta[at] = moved[k*in.C+c] })
-	s.settleDelta(next, clean, delta)
+	p.each(in.W, in.C, draw.h2, draw.w2, func(at, _, _ int) { delta[at] = 0 })
+	p.each(in.W, in.C, h, w, func(at, c, k int) { delta[at] = float32(moved[k*in.C+c] * fresh[c]) })
+	s.settleDelta(i)
 }
 
 // settleDelta makes an image of a perturbation: in L2 scaled to eps and clipped, in L1 projected.
-func (s *search) settleDelta(next, clean, delta []float32) {
+func (s *search) settleDelta(i int) {
+	next, clean, delta := s.image(s.next, i), s.image(s.clean, i), s.image(s.delta, i)
 	scale := 1.0
 	if s.Norm == L2 {
 		scale = float64(s.Epsilon) / (norm2(delta) + 1e-12)

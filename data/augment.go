@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"slices"
 
 	"rampart/nn/registry"
 	"rampart/nn/rng"
@@ -65,6 +66,9 @@ type Mix struct {
 	Weight []float32 // [N], in [0,1]
 }
 
+// MixTaker is what can be trained with mixed examples: its loss heeds Batch.Mix.
+type MixTaker interface{ TakesMix() }
+
 // Mixes says whether a list of augmentations fills Batch.Mix.
 func Mixes(list []Augmentation) bool {
 	for _, a := range list {
@@ -85,23 +89,37 @@ type augmenter struct {
 	partnerX         []float32
 }
 
+// CheckAugmentations reports an augmentation that does not fit the images of a data set, and a
+// second one that mixes labels.
+func CheckAugmentations(d *Dataset, list []Augmentation) error {
+	mixer := -1
+	for i, aug := range list {
+		if err := aug.Fits(d.H, d.W, d.C); err != nil {
+			return fmt.Errorf("augmentation %d for the %dx%dx%d images of %q: %w", i+1, d.H, d.W, d.C, d.Name, err)
+		}
+		if !Mixes(list[i : i+1]) {
+			continue
+		}
+		if mixer >= 0 {
+			return fmt.Errorf("augmentations %d and %d both mix labels: keep one of them", mixer+1, i+1)
+		}
+		mixer = i
+	}
+	return nil
+}
+
 // newAugmenter returns nil for an empty list.
 func newAugmenter(d *Dataset, list []Augmentation, seed uint64) (*augmenter, error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
-	a := &augmenter{data: d, list: list, mixer: -1, stream: rng.New(seed, "data/augment"), partners: rng.New(seed, "data/augment/partner"),
+	if err := CheckAugmentations(d, list); err != nil {
+		return nil, err
+	}
+	a := &augmenter{data: d, list: list, stream: rng.New(seed, "data/augment"), partners: rng.New(seed, "data/augment/partner"),
 		view: View{H: d.H, W: d.W, C: d.C, Scratch: make([]float32, d.Size())}}
-	for i, aug := range list {
-		if err := aug.Fits(d.H, d.W, d.C); err != nil {
-			return nil, fmt.Errorf("augmentation %d for the %dx%dx%d images of %q: %w", i+1, d.H, d.W, d.C, d.Name, err)
-		}
-		if _, ok := aug.(Mixer); ok {
-			if a.mixer >= 0 {
-				return nil, fmt.Errorf("augmentations %d and %d both mix labels: keep one of them", a.mixer+1, i+1)
-			}
-			a.mixer, a.partnerX = i, make([]float32, d.Size())
-		}
+	if a.mixer = slices.IndexFunc(list, func(a Augmentation) bool { return Mixes([]Augmentation{a}) }); a.mixer >= 0 {
+		a.partnerX = make([]float32, d.Size())
 	}
 	return a, nil
 }

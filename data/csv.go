@@ -26,7 +26,8 @@ func init() {
 }
 
 // CSV is a data set of image files that are listed, with their labels, in files of lines
-// "path,label". A first line that says just that is passed over.
+// "path,label". A first line that says just that is passed over. Examples come in a shuffled order,
+// the same each time.
 type CSV struct {
 	// Train, Validation and Test are the lists. Where Test is "", TestShare says which part of the
 	// training images is set aside.

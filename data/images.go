@@ -22,7 +22,7 @@ func init() {
 
 // ImageFolder is a folder, zip, tar or tar.gz file with images in a folder for each class:
 // train/cat/1.jpg. Classes are numbered in the order of their names, as in torchvision; folders
-// within one belong to it.
+// within one belong to it. Examples come in a shuffled order, the same each time.
 type ImageFolder struct {
 	// Path is the folder or archive.
 	Path string `toml:"path"`

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
 	"rampart/data/archive"
 	"rampart/data/imaging"
 	"rampart/nn/registry"
+	"rampart/nn/rng"
 )
 
 // ImageOptions say what image files become.
@@ -290,12 +292,24 @@ func (s *imageSet) note(part string, entries []entry, l *partLoad) {
 	}
 }
 
-// some lists the first few.
+// some lists the first few by name.
 func some(list []string) string {
+	list = slices.Sorted(slices.Values(list))
 	if len(list) <= named {
 		return strings.Join(list, ", ")
 	}
 	return strings.Join(list[:named], ", ") + ", ..."
+}
+
+// shuffled puts files, which often come class by class, into an order in which any stretch has all
+// classes: data.limit, the probe and the curves take the first examples. It depends on their number
+// alone.
+func shuffled(entries []entry) []entry {
+	order := make([]entry, len(entries))
+	for i, k := range rng.New(0, "data/order").Perm(len(entries), 0) {
+		order[i] = entries[k]
+	}
+	return order
 }
 
 // load loads all parts and gives the tree back unless it is still needed.
@@ -310,7 +324,7 @@ func (s *imageSet) load(ctx context.Context, train, validation, test []entry) (p
 		if part.name == "validation" && part.entries == nil {
 			continue
 		}
-		if *part.to, err = s.part(ctx, part.name, part.entries); err != nil {
+		if *part.to, err = s.part(ctx, part.name, shuffled(part.entries)); err != nil {
 			return nil, err
 		}
 	}

@@ -56,7 +56,7 @@ func (p *Published) get(ctx context.Context, o Options, dir string, files []fetc
 			continue
 		}
 		if !o.Download {
-			return fmt.Errorf("%q is not in %q: set data.download = true to fetch it (%d MB), or path to where it is: %w", f.Name, dir, (f.Size+999_999)/1_000_000, fs.ErrNotExist)
+			return fmt.Errorf("%q is not in %q: set data.download = true to fetch it (%d MB), or data.source.path to where it is: %w", f.Name, dir, (f.Size+999_999)/1_000_000, fs.ErrNotExist)
 		}
 		var urls []string
 		for _, m := range p.Mirrors {

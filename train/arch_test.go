@@ -17,11 +17,11 @@ import (
 var layers = [][]string{
 	{"train"},
 	{"train/job"},
-	{"train/report", "checkpoints", "defenses", "attacks/audit"},
+	{"train/report", "checkpoints", "defenses", "attacks/audit", "attacks/attacktest"},
 	{"attacks"},
 	{"configs", "data", "nn/backendtest"},
-	{"nn", "nn/cpu", "nn/cuda"},
-	{"nn/op", "nn/kernel"},
+	{"nn", "nn/cpu", "nn/cuda", "nn/cuda/ptx"},
+	{"nn/op", "nn/kernel", "nn/cuda/driver"},
 	{"nn/device"},
 	{"nn/registry", "nn/rng", "data/fetch", "data/matfile", "data/archive", "data/imaging"},
 }
@@ -29,7 +29,8 @@ var layers = [][]string{
 // only narrows what a package may import from this module further.
 var only = map[string][]string{
 	"nn/cpu":       {"nn/device", "nn/kernel", "nn/rng"},
-	"nn/cuda":      {"nn/device", "nn/rng"},
+	"nn/cuda":      {"nn/device", "nn/rng", "nn/cuda/driver"},
+	"nn/cuda/ptx":  {"nn/cuda/driver"}, // imported by tests alone
 	"nn/op":        {"nn/device"},
 	"nn/kernel":    {"nn/device"},
 	"configs":      {"nn/registry"},
@@ -41,7 +42,7 @@ var only = map[string][]string{
 var outside = map[string][]string{
 	"gorgonia.org/gorgonia":        {"nn", "nn/op"},
 	"gorgonia.org/tensor":          {"nn", "nn/op"},
-	"gorgonia.org/cu":              {"nn/cuda"},
+	"gorgonia.org/cu":              {"nn/cuda/driver"},
 	"github.com/chewxy":            {"nn", "nn/op"},
 	"github.com/urfave/cli":        {"train"},
 	"gonum.org/v1/plot":            {"train/report"},
@@ -49,10 +50,10 @@ var outside = map[string][]string{
 	"github.com/BurntSushi/toml":   {"configs", "train/job"},
 	"github.com/rogpeppe":          {}, // tests only
 	"github.com/mmcloughlin/avo":   {}, // nn/kernel/_asm is a module of its own
-	"golang.org/x/sys":             {"nn/kernel", "nn/cuda"},
+	"golang.org/x/sys":             {"nn/kernel", "nn/cuda/driver"},
 	"github.com/olekukonko/":       {"train/job", "train/report"},
 	"golang.org/x/image":           {"train/report", "checkpoints", "data/imaging"},
-	"github.com/ebitengine/purego": {"nn/cuda"},
+	"github.com/ebitengine/purego": {"nn/cuda/driver"},
 }
 
 // TestImports holds the arrows of the design: packages, downward only.

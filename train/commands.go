@@ -11,7 +11,6 @@ import (
 
 	"rampart/configs"
 	"rampart/nn/kernel"
-	"rampart/nn/registry"
 	"rampart/train/job"
 )
 
@@ -39,6 +38,18 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 				Flags: []cli.Flag{configFlag(), checkpointFlag(), protocolFlag(), undefendedFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(),
 					outFlag("none"), resumeFlag("evaluation"), quietFlag()},
 				Action: eval,
+			},
+			{
+				Name:        "attack",
+				Usage:       "make adversarial examples for use elsewhere",
+				UsageText:   "train attack -config NAME -checkpoint FILE -save FILE [flags]",
+				Description: attackExamples,
+				Flags: []cli.Flag{configFlag(), checkpointFlag(),
+					&cli.StringFlag{Name: "attack", Local: true, Usage: "the attack: its name, or a `TABLE` with its options such as '{name=\"pgd\", steps=40}' (default: the config's first PGD)"},
+					&cli.StringFlag{Name: "save", Local: true, Usage: "write the examples to a safetensors `FILE`"},
+					&cli.StringFlag{Name: "png", Local: true, Usage: "write a picture of each example into the folder `DIR`"},
+					setFlag(), seedFlag(), threadsFlag(), deviceFlag(), quietFlag()},
+				Action: attack,
 			},
 			{
 				Name:        "predict",
@@ -96,7 +107,7 @@ func threadsFlag() cli.Flag {
 	return &cli.IntFlag{Name: "threads", Local: true, Usage: "use `N` threads; results do not depend on it (default: one for each core)"}
 }
 func deviceFlag() cli.Flag {
-	return &cli.StringFlag{Name: "device", Local: true, Value: "auto", Usage: "`DEVICE` to compute on: auto, cpu or cuda (default: auto)"}
+	return &cli.StringFlag{Name: "device", Local: true, Value: "auto", Usage: "`DEVICE` to compute on: auto, cpu or cuda (cuda:1 is the second GPU; default: auto, a GPU if there is one)"}
 }
 func outFlag(fallback string) cli.Flag {
 	return &cli.StringFlag{Name: "out", Local: true, Usage: "the folder `DIR` for the files that are written (default: " + strings.ReplaceAll(fallback, "`", "") + ")"}
@@ -141,6 +152,21 @@ func eval(ctx context.Context, c *cli.Command) error {
 		return err
 	}
 	return job.Eval(ctx, cfg, job.EvalOptions{Checkpoint: checkpoint, Undefended: c.String("undefended")}, opt)
+}
+
+func attack(ctx context.Context, c *cli.Command) error {
+	if c.Args().Present() {
+		return usagef("unexpected argument %q: put the table of -attack into quotes", c.Args().First())
+	}
+	opt, cfg, err := prepare(c)
+	if err != nil {
+		return err
+	}
+	checkpoint, err := required(c, "checkpoint", "best.safetensors")
+	if err != nil {
+		return err
+	}
+	return job.Craft(ctx, cfg, job.CraftOptions{Checkpoint: checkpoint, Attack: c.String("attack"), Save: c.String("save"), PNG: c.String("png")}, opt)
 }
 
 func bench(_ context.Context, c *cli.Command) error {
@@ -191,23 +217,10 @@ func required(c *cli.Command, flag, example string) (string, error) {
 	return "", usagef("which %s? For example: -%s %s (%s -h shows more)", flag, flag, example, c.FullName())
 }
 
-// maxThreads is far beyond any machine that this is for.
-const maxThreads = 1024
-
 // options reads the flags that say where and how to compute.
 func options(c *cli.Command) (job.Options, error) {
 	opt := job.Options{Out: c.String("out"), Resume: c.Bool("resume"), Quiet: c.Bool("quiet"), Threads: c.Int("threads"),
 		Device: c.String("device"), Stdout: c.Root().Writer, Stderr: c.Root().ErrWriter}
-	if opt.Threads < 0 || opt.Threads > maxThreads {
-		return opt, usagef("-threads %d: use 1 to %d, or 0 for one for each core", opt.Threads, maxThreads)
-	}
-	switch opt.Device {
-	case "auto", "cpu":
-	case "cuda":
-		return opt, usagef("-device cuda: CUDA is not part of this program yet; use -device cpu")
-	default:
-		return opt, &job.UsageError{Err: fmt.Errorf("-device: %w", registry.Unknown("device", opt.Device, []string{"auto", "cpu", "cuda"}))}
-	}
 	if err := kernel.Init(); err != nil {
 		return opt, &job.UsageError{Err: err}
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"rampart/checkpoints"
-	"rampart/nn/cpu"
 	"rampart/train/job"
 )
 
@@ -37,7 +36,11 @@ func predict(ctx context.Context, c *cli.Command) error {
 	if !c.Args().Present() {
 		return usagef("which images? For example: %s -checkpoint %s digit.png", c.FullName(), path)
 	}
-	network, err := checkpoints.LoadOn(path, cpu.New(opt.Threads), 1)
+	dev, err := job.OpenDevice(opt)
+	if err != nil {
+		return err
+	}
+	network, err := checkpoints.LoadOn(path, dev, 1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &job.UsageError{Err: err}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"rampart/configs"
+	"rampart/nn/cuda"
 	"rampart/nn/registry"
 	"rampart/train/job"
 )
@@ -16,6 +17,8 @@ import (
 const rootUsage = `train -config NAME [flags]                        train, measure and save a network
   train eval -config NAME -checkpoint FILE [flags]  measure only
   train compare -config NAME,NAME... [flags]        train several strategies and set them side by side
+  train attack -config NAME -checkpoint FILE [flags]
+                                                    make adversarial examples
   train predict -checkpoint FILE IMAGE...           classify images
   train bench -config NAME [flags]                  time the network on this machine
   train completion SHELL                            print a completion script for bash, zsh, fish or pwsh`
@@ -33,6 +36,14 @@ const evalExamples = `Examples:
   train eval -config madry.toml -checkpoint checkpoints/madry/best.safetensors
   train eval -config madry.toml -checkpoint best.safetensors -protocol standard -out report   with AutoAttack, to be resumed with -resume
   train eval -config madry.toml -checkpoint best.safetensors -set eval.n=0                    all test images`
+
+const attackExamples = `Examples:
+  train attack -config madry.toml -checkpoint best.safetensors -save adv.safetensors
+  train attack -config madry.toml -checkpoint best.safetensors -attack '{name="apgd", loss="dlr"}' -save adv.safetensors -png pictures
+  train attack -config madry.toml -checkpoint best.safetensors -attack cw -save nearest.safetensors -set eval.n=100
+
+The file holds "adversarial" and "clean" [N,C,H,W] in [0,1], "labels", "predictions" and "index",
+all as float32. Attacks that look for the nearest adversarial example give that, wherever it lies.`
 
 const predictExamples = `Examples:
   train predict -checkpoint checkpoints/madry/best.safetensors digit.png
@@ -71,6 +82,9 @@ func flagLine(f cli.Flag) string {
 	if parts := strings.SplitN(usage, "`", 3); len(parts) == 3 {
 		line += " " + parts[1]
 		usage = strings.Join(parts, "")
+	}
+	if slices.Contains(f.Names(), "device") { // asked for here only, since it wakes the driver
+		usage += "\n  \there: " + cuda.Found()
 	}
 	return line + "\t" + usage
 }
@@ -125,7 +139,7 @@ func unknownCommand(name string) error {
 	if strings.HasSuffix(name, ".toml") {
 		return usagef("unknown command %q: a config is given by -config %s", name, name)
 	}
-	return &job.UsageError{Err: registry.Unknown("command", name, []string{"bench", "compare", "completion", "eval", "predict"})}
+	return &job.UsageError{Err: registry.Unknown("command", name, []string{"attack", "bench", "compare", "completion", "eval", "predict"})}
 }
 
 // noFlagsBefore refuses flags between "train" and the name of a command, which would be ignored.

@@ -135,10 +135,12 @@ func (l *plan) place(p *device.Program) {
 			}
 		}
 	}
-	var images, tiles, batches, wholes []interval
+	var images, tiles, batches, wholes []device.Lifetime
 	for b, buf := range p.Buffers {
 		s := spans[b]
-		iv := func(life [2]int) interval { return interval{b, buf.Size, life[0], life[1]} }
+		iv := func(life [2]int) device.Lifetime {
+			return device.Lifetime{Buffer: b, Size: buf.Size, From: life[0], To: life[1]}
+		}
 		switch {
 		case !seen[b]: // of a layer that was fused with its ReLU
 		case buf.Kind == device.Param || buf.Kind == device.ParamGrad:
@@ -159,36 +161,8 @@ func (l *plan) place(p *device.Program) {
 			tiles = append(tiles, iv(s.group))
 		}
 	}
-	l.imageSize = assign(images, l.offsets)
-	l.tileSize = assign(tiles, l.offsets)
-	l.rowSum = assign(batches, l.offsets)
-	l.wholeSize = assign(wholes, l.offsets)
-}
-
-// interval is a buffer with its life, both ends included.
-type interval struct{ buffer, size, from, to int }
-
-// assign gives buffers that live at the same time different places and returns the memory needed:
-// first fit, the largest first.
-func assign(list []interval, offsets []int) (total int) {
-	slices.SortStableFunc(list, func(a, b interval) int { return b.size - a.size })
-	var placed []interval
-	for _, iv := range list {
-		// Cache lines are not shared between buffers.
-		size := (iv.size + 15) &^ 15
-		at := 0
-		for moved := true; moved; {
-			moved = false
-			for _, o := range placed {
-				start, end := offsets[o.buffer], offsets[o.buffer]+(o.size+15)&^15
-				if iv.from <= o.to && o.from <= iv.to && at < end && start < at+size {
-					at, moved = end, true
-				}
-			}
-		}
-		offsets[iv.buffer] = at
-		placed = append(placed, iv)
-		total = max(total, at+size)
-	}
-	return total
+	l.imageSize = device.Arrange(images, l.offsets)
+	l.tileSize = device.Arrange(tiles, l.offsets)
+	l.rowSum = device.Arrange(batches, l.offsets)
+	l.wholeSize = device.Arrange(wholes, l.offsets)
 }

@@ -25,6 +25,7 @@ type weightGrad struct {
 	tapBlocks int // in all
 	tapUnits  int
 	panelSets int
+	unpacked  bool // dy is read as it is: a packed panel pays where several tiles read it
 }
 
 func (c Conv) weightGrad() weightGrad {
@@ -48,6 +49,7 @@ func (c Conv) weightGrad() weightGrad {
 	g.tapBlocks = c.KH * g.lineBlocks()
 	g.tapUnits = max(1, min(wantedUnits, g.tapBlocks, c.taps()/leastUnitTaps))
 	g.panelSets = min(panels(c.Out), wantedUnits/g.tapUnits)
+	g.unpacked = g.images == 1 && c.taps()/g.tapUnits <= 4*panel && c.Out%panel == 0
 	return g
 }
 
@@ -63,12 +65,11 @@ func (c Conv) WeightGradUnits() int {
 // weightScratch is the number of values that WeightGrad may use as scratch.
 func (c Conv) weightScratch() int {
 	g := c.weightGrad()
-	n := (panels(c.Out) + g.panelSets - 1) / g.panelSets * g.positions * panel
-	if c.isPadded() {
-		n += g.images * roundUp(c.paddedSize(), panel)
-	}
+	n := panels(c.Out) * g.positions * panel
 	if g.packs {
 		n += g.positions * g.tapBlock
+	} else if c.isPadded() {
+		n += roundUp(c.paddedSize(), panel)
 	}
 	if _, _, ok := c.windowParts(); ok {
 		n = max(n, g.sparseScratch(), g.listScratch())
@@ -81,11 +82,10 @@ func (c Conv) weightScratch() int {
 // time, each with a scratch of its own. shared is empty, or filled by PrepareWeightGrad.
 func (c Conv) WeightGrad(unit int, dw, x, dy []float32, rows int, shared, scratch []float32) {
 	g := c.weightGrad()
-	if len(shared) > 0 {
-		if l := g.lists(shared, rows); l.all() {
-			g.sparse(unit, dw[:c.taps()*c.Out], l, rows, scratch)
-			return
-		}
+	l := g.share(shared, rows)
+	if l.are(listed) {
+		g.sparse(unit, dw[:c.taps()*c.Out], l, rows, scratch)
+		return
 	}
 	w := weightPiece{weightGrad: g, dw: dw[:c.taps()*c.Out], scratch: scratch}
 	w.firstTap, w.endTap = cut(g.tapBlocks, unit/g.panelSets, g.tapUnits)
@@ -97,8 +97,11 @@ func (c Conv) WeightGrad(unit int, dw, x, dy []float32, rows int, shared, scratc
 	}
 	for r := 0; r < rows; r += g.images {
 		n := min(g.images, rows-r)
-		w.pad(x[r*size:], n)
+		w.pad(x[r*size:])
 		for y := 0; y < c.OutH(); y += g.lines {
+			if w.columns = nil; l.is(r/g.images, packed) {
+				w.columns = l.columns(r/g.images, y/g.lines)
+			}
 			w.block(dy[r*out:], n, y, min(y+g.lines, c.OutH()))
 		}
 	}
@@ -113,23 +116,18 @@ type weightPiece struct {
 	firstTap, endTap     int // blocks of taps
 	firstPanel, endPanel int
 	dw, scratch          []float32
-	x                    []float32 // the block's images, padded
-	size                 int       // of each
+	x                    []float32 // the block's images, or one with its padding
 	rest                 []float32 // of scratch
+	columns              []float32 // panels of dy
 	filled               bool      // dw holds sums
 }
 
-// pad lays out n images.
-func (w *weightPiece) pad(x []float32, n int) {
-	w.size, w.x, w.rest = w.H*w.W*w.C, x, w.scratch
-	if !w.isPadded() {
-		return
+// pad lays out an image, unless its taps are packed.
+func (w *weightPiece) pad(x []float32) {
+	w.x, w.rest = x, w.scratch
+	if !w.packs && w.isPadded() {
+		w.x, w.rest = w.Conv.pad(x[:w.H*w.W*w.C], w.scratch, !w.filled), w.scratch[roundUp(w.paddedSize(), panel):]
 	}
-	size := roundUp(w.paddedSize(), panel)
-	for i := range n {
-		w.Conv.pad(x[i*w.size:][:w.size], w.scratch[i*size:], !w.filled)
-	}
-	w.size, w.x, w.rest = size, w.scratch, w.scratch[w.images*size:]
 }
 
 // block adds the products of lines [y0,y1) of n images.
@@ -137,54 +135,89 @@ func (w *weightPiece) block(dy []float32, n, y0, y1 int) {
 	ow := w.OutW()
 	k := n * (y1 - y0) * ow
 	t := tile{yStep: w.Out, bK: panel, aStep: 1, outer: 1, inner: k, accumulate: w.filled}
-	// A packed panel pays where several tiles read it.
-	direct := n == 1 && (w.endTap-w.firstTap)*w.tapBlock <= 4*panel && w.Out%panel == 0
-	columns := w.rest
-	if direct {
+	rest := w.rest
+	if w.unpacked {
 		t.bK = w.Out
-	} else {
-		for p := w.firstPanel; p < w.endPanel; p++ {
-			for i := range n {
-				from := (i*w.OutH()+y0)*ow*w.Out + p*panel
-				packPanel(columns[((p-w.firstPanel)*k+i*(y1-y0)*ow)*panel:], dy[from:], (y1-y0)*ow, w.Out, min(panel, w.Out-p*panel))
-			}
-		}
-		w.rest = columns[(w.endPanel-w.firstPanel)*k*panel:]
+	} else if w.columns == nil {
+		w.columns = rest[:panels(w.Out)*k*panel]
+		w.rest = rest[len(w.columns):]
+		w.packColumns(w.columns, dy, n, y0, y1)
 	}
 	for b := w.firstTap; b < w.endTap; b++ {
 		ky, first := b/w.lineBlocks(), b%w.lineBlocks()*w.tapBlock
 		t.rows = min(w.tapBlock, w.line-first)
 		t.width, t.left = t.rows, t.rows
-		from := (y0*w.Stride+ky)*w.stride + first
 		if w.packs {
 			t.a, t.aK = w.rest, t.rows
-			w.packTaps(from, n, y1-y0, t.rows)
+			w.packTaps(ky, first, t.rows, n, y0, y1)
 		} else {
-			t.a = w.x[from:]
+			t.a = w.x[(y0*w.Stride+ky)*w.stride+first:]
 			t.outer, t.inner, t.aOuter, t.aK = y1-y0, ow, w.Stride*w.stride, w.Stride*w.C
 		}
 		to := w.dw[(ky*w.line+first)*w.Out:]
 		for p := w.firstPanel; p < w.endPanel; p++ {
 			t.y, t.cols = to[p*panel:], min(panel, w.Out-p*panel)
-			if direct {
+			if w.unpacked {
 				t.b = dy[y0*ow*w.Out+p*panel:]
 			} else {
-				t.b = columns[(p-w.firstPanel)*k*panel:]
+				t.b = w.columns[p*k*panel:]
 				t.ahead = t.b[k*panel:]
 			}
 			current.tile(t)
 		}
 	}
-	w.rest, w.filled = columns, true
+	w.rest, w.filled = rest, true
 }
 
-// packTaps copies cols values of x, from on in each window of the block, side by side.
-func (w *weightPiece) packTaps(from, n, lines, cols int) {
-	dst, ow := w.rest, w.OutW()
+// packColumns packs dy for a block: lines [y0,y1) of n images.
+func (g *weightGrad) packColumns(dst, dy []float32, n, y0, y1 int) {
+	oh, ow := g.OutH(), g.OutW()
+	size := (y1 - y0) * ow
+	for p := range panels(g.Out) {
+		for i := range n {
+			packPanel(dst[(p*n+i)*size*panel:], dy[(i*oh+y0)*ow*g.Out+p*panel:], size, g.Out, min(panel, g.Out-p*panel))
+		}
+	}
+}
+
+// packTaps copies the taps [first,first+cols) of line ky of each window of the block, side by side.
+func (w *weightPiece) packTaps(ky, first, cols, n, y0, y1 int) {
+	dst, line, ow := w.rest, w.W*w.C, w.OutW()
 	for i := range n {
-		for y := range lines {
-			current.copyRuns(dst, w.x[i*w.size+from+y*w.Stride*w.stride:], ow, w.Stride*w.C, cols)
+		for y := y0; y < y1; y++ {
+			to := dst[:ow*cols]
 			dst = dst[ow*cols:]
+			if iy := y*w.Stride + ky - w.PadTop; iy < 0 || iy >= w.H {
+				clear(to)
+			} else {
+				packRuns(to, w.x[(i*w.H+iy)*line:][:line], first-w.PadLeft*w.C, w.Stride*w.C, cols)
+			}
+		}
+	}
+}
+
+// packRuns copies the runs of cols values of src that begin at start, start+step and so on. What lies
+// beside src is zero.
+func packRuns(dst, src []float32, start, step, cols int) {
+	n := len(dst) / cols
+	first, end := 0, n // of the runs that lie in src
+	for first < n && start+first*step < 0 {
+		first++
+	}
+	for end > first && start+(end-1)*step+cols > len(src) {
+		end--
+	}
+	if first < end {
+		current.copyRuns(dst[first*cols:], src[start+first*step:], end-first, step, cols)
+	}
+	for i := range n {
+		if i >= first && i < end {
+			continue
+		}
+		run, at := dst[i*cols:][:cols], start+i*step
+		clear(run)
+		if from, to := max(0, -at), min(cols, len(src)-at); from < to {
+			copy(run[from:to], src[at+from:])
 		}
 	}
 }

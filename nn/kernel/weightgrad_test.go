@@ -9,7 +9,7 @@ import (
 )
 
 // convWeightGrad computes dw, from lists if shared is not empty, and reports whether there were lists.
-func convWeightGrad(c Conv, dw, x, dy []float32, rows int, shared, scratch []float32) (listed bool) {
+func convWeightGrad(c Conv, dw, x, dy []float32, rows int, shared, scratch []float32) (lists bool) {
 	for b := range c.WeightGradBlocks(rows) {
 		if len(shared) > 0 {
 			c.PrepareWeightGrad(b, x, dy, rows, shared, scratch)
@@ -19,7 +19,8 @@ func convWeightGrad(c Conv, dw, x, dy []float32, rows int, shared, scratch []flo
 		c.WeightGrad(unit, dw, x, dy, rows, shared, scratch)
 	}
 	g := c.weightGrad()
-	return len(shared) > 0 && g.lists(shared, rows).all()
+	s := g.share(shared, rows)
+	return s.are(listed)
 }
 
 // checkSparseWeightGrad compares the two forms of WeightGrad, bit by bit.
@@ -104,8 +105,8 @@ func TestWeightGradChoice(t *testing.T) {
 			shared, scratch := make([]float32, c.WeightGradShared(rows)), make([]float32, c.Scratch())
 			want, got := make([]float32, len(k.w)), make([]float32, len(k.w))
 			convWeightGrad(c, want, k.x, k.dy, rows, nil, scratch)
-			if listed := convWeightGrad(c, got, k.x, k.dy, rows, shared, scratch); listed != test.want {
-				t.Errorf("%s: listed %v, want %v", name, listed, test.want)
+			if lists := convWeightGrad(c, got, k.x, k.dy, rows, shared, scratch); lists != test.want {
+				t.Errorf("%s: lists %v, want %v", name, lists, test.want)
 			}
 			sameBits(t, name, got, want)
 			if n := testing.AllocsPerRun(2, func() { convWeightGrad(c, got, k.x, k.dy, rows, shared, scratch) }); n > 0 {

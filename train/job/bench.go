@@ -17,6 +17,7 @@ import (
 	"rampart/data"
 	"rampart/defenses"
 	"rampart/nn"
+	"rampart/nn/cpu"
 	"rampart/nn/device"
 	"rampart/nn/kernel"
 )
@@ -24,11 +25,13 @@ import (
 // Benchmark is what Bench measures.
 type Benchmark struct {
 	CPU     string `json:"cpu"`
+	Device  string `json:"device"`
 	Kernels string `json:"kernels"`
 	Threads int    `json:"threads"`
 	Batch   int    `json:"batch"`
 	// PeakGFLOPS is the measured fused multiply-add rate of all threads, BandwidthGBs what they copy
 	// from and to memory together, both directions counted.
+	// Both are 0 on a GPU.
 	PeakGFLOPS   float64      `json:"peak_gflops"`
 	BandwidthGBs float64      `json:"bandwidth_gb_s"`
 	Stages       []BenchStage `json:"stages"`
@@ -86,8 +89,10 @@ func Bench(cfg *Config, opt Options, b BenchOptions) error {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	out := &Benchmark{CPU: cpuName(), Kernels: kernel.Current(), Threads: threads, Batch: batch,
-		PeakGFLOPS: peak(threads) / 1e9, BandwidthGBs: bandwidth(threads) / 1e9}
+	out := &Benchmark{CPU: cpuName(), Device: r.dev.Name(), Kernels: kernel.Current(), Threads: threads, Batch: batch}
+	if _, ok := r.dev.(*cpu.Device); ok {
+		out.PeakGFLOPS, out.BandwidthGBs = peak(threads)/1e9, bandwidth(threads)/1e9
+	}
 	if err := r.benchStages(m, out, b); err != nil {
 		return err
 	}
@@ -114,6 +119,7 @@ func (r *run) benchStages(m *nn.Model, out *Benchmark, b BenchOptions) error {
 	call := &device.Call{Rows: rows, X: x, Labels: batch.Labels, Loss: nn.CrossEntropy{}, Scale: 1 / float32(rows), Logits: m.New(rows * m.Classes())}
 	gradCall := *call
 	gradCall.InputGrad = grad
+	one := make([]float32, 1)
 	attack := benchAttack(r.cfg)
 	loop := func() error {
 		_, err := attack.Perturb(m, &attacks.Batch{X: x, Labels: batch.Labels, Index: batch.Index}, adv, attacks.Draw{Stream: r.stream("bench")})
@@ -151,13 +157,22 @@ func (r *run) benchStages(m *nn.Model, out *Benchmark, b BenchOptions) error {
 		{"attack step", input, float64(attack.Gradients()), -1, loop},
 		{"training step", stepWork, 1, -1, step},
 	} {
-		seconds, err := median(b.Repeats, s.run)
+		run := func() error {
+			err := s.run()
+			x.Download(one, 0) // waits for a device that works on its own
+			return err
+		}
+		seconds, err := median(b.Repeats, run)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		images := float64(rows) * s.images / seconds
 		gflops := s.work * images / 1e9
-		out.Stages = append(out.Stages, BenchStage{s.name, seconds / s.images, images, gflops, gflops / out.PeakGFLOPS})
+		stage := BenchStage{Name: s.name, Seconds: seconds / s.images, ImagesPerS: images, GFLOPS: gflops}
+		if out.PeakGFLOPS > 0 {
+			stage.Share = gflops / out.PeakGFLOPS
+		}
+		out.Stages = append(out.Stages, stage)
 		if b.Ops && s.program >= 0 {
 			if err := out.profile(m, s.name, s.program, b.Repeats, s.run); err != nil {
 				return err
@@ -263,15 +278,27 @@ func cpuName() string {
 	return runtime.GOOS + "/" + runtime.GOARCH
 }
 
+// ofPeak is a percentage, nothing where it is not known.
+func ofPeak(v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %%", 100*v)
+}
+
 func (out *Benchmark) print(r *run) error {
 	w := r.opt.Stdout
-	fmt.Fprintf(w, "%s, %s kernels, %d threads: peak %.1f GFLOP/s, memory %.1f GB/s; %s, batch %d\n",
-		out.CPU, out.Kernels, out.Threads, out.PeakGFLOPS, out.BandwidthGBs, r.spec().Name(), out.Batch)
+	if out.PeakGFLOPS > 0 {
+		fmt.Fprintf(w, "%s, %s kernels, %d threads: peak %.1f GFLOP/s, memory %.1f GB/s; %s, batch %d\n",
+			out.CPU, out.Kernels, out.Threads, out.PeakGFLOPS, out.BandwidthGBs, r.spec().Name(), out.Batch)
+	} else {
+		fmt.Fprintf(w, "%s; %s, batch %d\n", out.Device, r.spec().Name(), out.Batch)
+	}
 	right := tablewriter.WithRowAlignmentConfig(tw.CellAlignment{Global: tw.AlignRight, PerColumn: []tw.Align{tw.AlignLeft}})
 	t := tablewriter.NewTable(w, right, tablewriter.WithHeaderAutoFormat(tw.Off))
 	t.Header("stage", "ms", "images/s", "GFLOP/s", "of peak")
 	for _, s := range out.Stages {
-		if err := t.Append(s.Name, fmt.Sprintf("%.2f", 1000*s.Seconds), fmt.Sprintf("%.0f", s.ImagesPerS), fmt.Sprintf("%.1f", s.GFLOPS), fmt.Sprintf("%.0f %%", 100*s.Share)); err != nil {
+		if err := t.Append(s.Name, fmt.Sprintf("%.2f", 1000*s.Seconds), fmt.Sprintf("%.0f", s.ImagesPerS), fmt.Sprintf("%.1f", s.GFLOPS), ofPeak(s.Share)); err != nil {
 			return err
 		}
 	}

@@ -37,9 +37,16 @@ type Config struct {
 type Data struct {
 	Source configs.Choice[data.Source] `toml:"source"`
 	// HeldOut is how many training images are set aside for the probe that selects the best
-	// weights; Limit, where not 0, is how many of the others are used.
+	// weights, or taken from the validation images where the source has some; Limit, where not 0,
+	// is how many of the others are used.
 	HeldOut int `toml:"held_out"`
 	Limit   int `toml:"limit"`
+	// Download allows published files that are missing to be fetched.
+	Download bool `toml:"download,omitempty"`
+	// OnError is what an image does that cannot be read: "fail" (also "") or "skip".
+	OnError string `toml:"on_error,omitempty"`
+	// Augment varies the images of the warm-up and of the training, in this order.
+	Augment []configs.Choice[data.Augmentation] `toml:"augment,omitempty"`
 }
 
 // Input normalises pixels by channel inside the network; empty for none.
@@ -172,6 +179,9 @@ func (t Training) Validate() error {
 
 // Validate reports counts that cannot be.
 func (e Evaluation) Validate() error {
+	if err := e.Protocol.Validate(); err != nil {
+		return err
+	}
 	if e.N < 0 {
 		return registry.Errorf("n", "%d must not be negative (0 means all test images)", e.N)
 	}

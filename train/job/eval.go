@@ -28,7 +28,7 @@ type EvalOptions struct {
 // Eval measures a checkpoint by the tables and the protocol of a config; with opt.Out it also keeps
 // its state and writes the reports there.
 func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error {
-	r, f, err := openEval(cfg, eval, opt)
+	r, f, err := openEval(ctx, cfg, eval, opt)
 	if err != nil {
 		return err
 	}
@@ -40,6 +40,12 @@ func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error
 		return fmt.Errorf("%q: %w", eval.Checkpoint, err)
 	}
 	err = r.rows(ctx, report.After, m)
+	if err == nil && r.dir != "" {
+		err = r.curve(ctx, report.After, m)
+		if err == nil {
+			err = r.trace(ctx, m)
+		}
+	}
 	if err == nil {
 		err = r.examine(ctx, m)
 	}
@@ -72,8 +78,8 @@ func (r *run) evalStopped(err error) error {
 }
 
 // openEval reads the checkpoints and opens the folder, or the evaluation that is in it.
-func openEval(cfg *Config, eval EvalOptions, opt Options) (*run, *checkpoints.File, error) {
-	r, err := newRun(cfg, opt)
+func openEval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) (*run, *checkpoints.File, error) {
+	r, err := newRunContext(ctx, cfg, opt)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,7 +93,7 @@ func openEval(cfg *Config, eval EvalOptions, opt Options) (*run, *checkpoints.Fi
 	}
 	r.state = newState()
 	r.state.Data = r.source
-	r.evaluated = &evaluated{name: filepath.Base(eval.Checkpoint), model: f.Meta.Model.Spec.Name(), threat: trainedAgainst(f.Meta.ThreatModel), share: f.Meta.ThreatModel.AdversarialShare}
+	r.evaluated = evaluatedAs(eval.Checkpoint, f)
 	r.training, r.distilled = trainedWith(f)
 	if opt.Out != "" {
 		if err := r.openEvalFolder(); err != nil {
@@ -185,4 +191,10 @@ func trainedAgainst(t checkpoints.ThreatModel) string {
 type evaluated struct {
 	name, model, threat string
 	share               float64
+	sum                 string // of the checkpoint
+}
+
+func evaluatedAs(path string, f *checkpoints.File) *evaluated {
+	return &evaluated{name: filepath.Base(path), model: f.Meta.Model.Spec.Name(), threat: trainedAgainst(f.Meta.ThreatModel),
+		share: f.Meta.ThreatModel.AdversarialShare, sum: f.Checksum}
 }

@@ -11,7 +11,7 @@ import (
 
 // report puts together what has been measured so far.
 func (r *run) report() (*report.Report, error) {
-	rep := &report.Report{Run: r.name(), Facts: r.facts(), Classes: r.train.Classes, Notes: slices.Clone(r.state.Warnings), Checks: r.state.Checks}
+	rep := &report.Report{Run: r.name(), Facts: r.facts(), Classes: r.train.Classes, Notes: slices.Concat(r.notes, r.state.Warnings), Checks: r.state.Checks}
 	config, err := configTree(r.resolved())
 	if err != nil {
 		return nil, err
@@ -73,8 +73,8 @@ func (r *run) facts() report.Facts {
 	spec, _ := r.deployed("")
 	f := report.Facts{Model: spec.Name(), ThreatModel: r.cfg.threatText(), AdversarialShare: r.cfg.Defense.Value.Share(),
 		N: r.test.Len(), Seed: r.cfg.Seed,
-		Selection: fmt.Sprintf("best weights by %s on %d of %d training images held out; no test image takes part in it",
-			r.cfg.Probe.Attack.Value.Label(), r.held.Len(), r.cfg.Data.HeldOut)}
+		Selection: fmt.Sprintf("best weights by %s on %d of %d %s; no test image takes part in it",
+			r.cfg.Probe.Attack.Value.Label(), r.held.Len(), r.cfg.Data.HeldOut, r.heldFrom())}
 	if r.cfg.Distill != nil {
 		f.Model += fmt.Sprintf(", distilled at temperature %g", r.cfg.Distill.Temperature)
 	}

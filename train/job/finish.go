@@ -27,37 +27,16 @@ func (r *run) finish() error {
 	if err != nil {
 		return err
 	}
-	files := []struct {
-		name, title string
-		write       func(w io.Writer) error
-	}{
-		{"curves.png", "Loss and accuracy over steps", r.drawCurves},
-		{"robustness.png", "Accuracy against epsilon", r.drawRobustness},
-		{"examples.png", "Adversarial examples", func(w io.Writer) error { return report.Examples(w, *gallery) }},
-	}
-	for _, f := range files {
-		if f.name == "robustness.png" && len(r.cfg.Eval.CurveEps) == 0 {
-			continue
-		}
-		if err := r.write(f.name, f.write); err != nil {
-			return err
-		}
-		rep.Figures = append(rep.Figures, report.Figure{Title: f.title, File: f.name})
-	}
-	if err := r.writeReports(rep); err != nil {
+	if err := r.writeReports(rep,
+		drawing{"curves.png", "Loss and accuracy over steps", r.drawCurves},
+		drawing{"examples.png", "Adversarial examples", func(w io.Writer) error { return report.Examples(w, *gallery) }},
+	); err != nil {
 		return err
 	}
 	if !r.opt.Quiet && !r.opt.Brief {
-		fmt.Fprintf(r.opt.Stdout, "\nhardened network: %s\nreport: %s\n", filepath.Join(r.dir, "best.safetensors"), filepath.Join(r.dir, "report.md"))
+		fmt.Fprintf(r.opt.Stdout, "\nhardened network: %s\nreport: %s\n", filepath.Join(r.dir, "best.safetensors"), filepath.Join(r.dir, "report.html"))
 	}
 	return r.log.err
-}
-
-func (r *run) writeReports(rep *report.Report) error {
-	if err := r.write("report.md", rep.WriteMarkdown); err != nil {
-		return err
-	}
-	return r.write("report.json", rep.WriteJSON)
 }
 
 func (r *run) name() string {
@@ -81,16 +60,6 @@ func (r *run) drawCurves(w io.Writer) error {
 			TrainRobust: float64(p.TrainRobust), Clean: float64(p.Clean), Robust: float64(p.Robust), Best: p.Best})
 	}
 	return report.Curves(w, points)
-}
-
-func (r *run) drawRobustness(w io.Writer) error {
-	a := r.curveAttack()
-	c := report.RobustnessCurve{Attack: a.Label(), Norm: a.Threat().Norm.String(), Epsilon: []float64{0}, Threat: float64(r.cfg.threat().Epsilon),
-		Before: r.state.Curves[report.Before], After: r.state.Curves[report.After], N: min(r.cfg.Eval.CurveN, r.test.Len())}
-	for _, e := range r.cfg.Eval.CurveEps {
-		c.Epsilon = append(c.Epsilon, float64(e))
-	}
-	return report.Robustness(w, c)
 }
 
 // gallery classifies the kept examples with both networks.

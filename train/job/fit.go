@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -76,7 +77,7 @@ func (r *run) fit(ctx context.Context, f fitting) error {
 		t.loader.Batch(step/t.replays, t.batch)
 		t.prepare(t.session, step)
 		metrics, err := f.defense.Step(t.session, t.batch)
-		if err == nil {
+		if err = errors.Join(t.loader.Err(), err); err == nil {
 			lr := f.stage.Optimizer.Value.Rate() * f.stage.Schedule.Value.At(at)
 			if err = t.model.Update(rule, lr); err == nil {
 				t.accumulate(step + 1)
@@ -107,6 +108,9 @@ func (r *run) newTrainer(f fitting) (*trainer, error) {
 		return nil, &UsageError{err}
 	}
 	if t.loader, err = data.NewLoader(r.train, f.stage.Batch, number(r.stream("shuffle "+f.net))); err != nil {
+		return nil, err
+	}
+	if err := t.loader.Augment(r.cfg.Data.augmentations(), number(r.stream("augment "+f.net))); err != nil {
 		return nil, err
 	}
 	t.batch = t.loader.NewBatch()
@@ -212,6 +216,9 @@ func (t *trainer) probe(step int) error {
 	}
 	robust, err := attacks.Run(m, t.r.cfg.Probe.Attack.Value, t.r.held, t.r.stream("probe"), func() error { return nil }, nil)
 	if err != nil {
+		return err
+	}
+	if err := t.r.held.Err(); err != nil {
 		return err
 	}
 	n := float64(t.r.held.Len())

@@ -12,7 +12,6 @@ import (
 	"rampart/data"
 	"rampart/defenses"
 	"rampart/nn"
-	"rampart/nn/cpu"
 	"rampart/nn/device"
 	"rampart/nn/rng"
 	"rampart/train/report"
@@ -24,7 +23,7 @@ type Options struct {
 	Resume, Quiet  bool
 	Brief          bool   // progress alone: no tables, nothing at the start and the end
 	Threads        int    // 0 is all cores
-	Device         string // "", auto or cpu
+	Device         string // auto, cpu, cuda or cuda:N; "" is auto
 	Stdout, Stderr io.Writer
 }
 
@@ -38,6 +37,10 @@ type run struct {
 	held   *data.Dataset
 	test   *data.Dataset
 	source string // checksum of the training data
+	// validation says that held comes from images of the source's own for that; notes are what the
+	// source did to images.
+	validation bool
+	notes      []string
 	// teacher is that of a checkpoint, nil for one that is trained.
 	teacher *checkpoints.File
 	state   *state
@@ -62,7 +65,7 @@ type phase struct {
 
 // Train runs a config from its start, or from where it stopped, to its tables and checkpoints.
 func Train(ctx context.Context, cfg *Config, opt Options) error {
-	r, err := newRun(cfg, opt)
+	r, err := newRunContext(ctx, cfg, opt)
 	if err != nil {
 		return err
 	}
@@ -91,17 +94,19 @@ func Train(ctx context.Context, cfg *Config, opt Options) error {
 
 // newRun loads what every job needs.
 func newRun(cfg *Config, opt Options) (*run, error) {
+	return newRunContext(context.Background(), cfg, opt)
+}
+
+// newRunContext is newRun, which can be interrupted while data are fetched or decoded.
+func newRunContext(ctx context.Context, cfg *Config, opt Options) (*run, error) {
 	r := &run{cfg: cfg, opt: opt}
 	var err error
-	if r.dev, err = openDevice(opt); err != nil {
-		return nil, &UsageError{err}
+	if r.dev, err = OpenDevice(opt); err != nil {
+		return nil, err
 	}
-	full, test, err := cfg.Data.Source.Value.Load()
+	full, test, err := r.loadData(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("data set %q: %w", cfg.Data.Source.Name, err)
-	}
-	if r.train, r.held, err = data.HoldOut(full, cfg.Data.HeldOut, cfg.Seed); err != nil {
-		return nil, &UsageError{fmt.Errorf("data.held_out: %w", err)}
+		return nil, err
 	}
 	if n := cfg.Data.Limit; n > 0 {
 		if n > r.train.Len() {
@@ -127,9 +132,12 @@ func newRun(cfg *Config, opt Options) (*run, error) {
 	if err := r.readTeacher(); err != nil {
 		return nil, err
 	}
+	if err := r.checkAugment(); err != nil {
+		return nil, &UsageError{err}
+	}
 	r.held = r.held.Slice(0, cfg.Probe.N)
 	r.source = full.Checksum()
-	return r, nil
+	return r, full.Err()
 }
 
 // checkAttacks reports an attack that does not fit the images or the classes, before any training.
@@ -170,19 +178,6 @@ func (r *run) checkAttacks() error {
 		}
 	}
 	return nil
-}
-
-func openDevice(opt Options) (device.Device, error) {
-	switch opt.Device {
-	case "", "auto", "cpu":
-		if opt.Threads < 0 || opt.Threads > 1024 {
-			return nil, fmt.Errorf("-threads %d: it must lie between 0 (all cores) and 1024", opt.Threads)
-		}
-		return cpu.New(opt.Threads), nil
-	case "cuda":
-		return nil, errors.New("-device cuda: this version has no CUDA executor yet; use -device cpu")
-	}
-	return nil, fmt.Errorf("-device %q: use auto, cpu or cuda", opt.Device)
 }
 
 // Names of networks in the state.

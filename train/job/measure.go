@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -32,7 +33,11 @@ func (r *run) measure(ctx context.Context, stage string, spec nn.Spec, weights [
 		return err
 	}
 	if stage == report.After {
-		if err := r.examine(ctx, m); err != nil {
+		err := r.trace(ctx, m)
+		if err == nil {
+			err = r.examine(ctx, m)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -64,11 +69,11 @@ func (r *run) rows(ctx context.Context, stage string, v attacks.Victim) error {
 		} else {
 			res, err = r.attack(ctx, stage, v, list[i-1])
 		}
-		if err != nil {
+		if err = errors.Join(err, r.test.Err()); err != nil {
 			return err
 		}
-		if i > 0 && r.isCurveAttack(i-1) {
-			r.keepExamples(stage, res)
+		if i > 0 {
+			r.keepExamples(stage, i-1, res)
 		}
 		for _, part := range res.Parts {
 			o := r.outcome(stage, part)
@@ -176,9 +181,15 @@ func (r *run) isCurveAttack(i int) bool {
 	return i == first
 }
 
-func (r *run) keepExamples(stage string, res *attacks.Result) {
-	n := min(figureImages, r.test.Len()) * r.test.Size()
-	r.state.examples[stage] = slices.Clone(res.Adv[:n])
+// keepExamples keeps what attack i made of the first images, for the figures.
+func (r *run) keepExamples(stage string, i int, res *attacks.Result) {
+	first := slices.Clone(res.Adv[:min(figureImages, r.test.Len())*r.test.Size()])
+	if r.isCurveAttack(i) {
+		r.state.examples[stage] = first
+	}
+	if stage == report.After {
+		r.state.examples[stage+"/"+res.Attack.Label()] = first
+	}
 }
 
 // curve measures accuracy against epsilon on the first images of the test set.

@@ -25,8 +25,12 @@ func (r *run) announce(phases []phase) {
 	}
 	w := r.opt.Stdout
 	spec := r.spec()
-	fmt.Fprintf(w, "%s on %s: %s, %d training images (%d held out), %d test images, %v\n", r.cfg.Name, r.dev.Name(), spec.Name(),
-		r.train.Len(), r.cfg.Data.HeldOut, r.test.Len(), spec.Input)
+	held := "held out"
+	if r.validation {
+		held = "for validation"
+	}
+	fmt.Fprintf(w, "%s on %s: %s, %d training images (%d %s), %d test images, %v\n", r.cfg.Name, r.dev.Name(), spec.Name(),
+		r.train.Len(), r.cfg.Data.HeldOut, held, r.test.Len(), spec.Input)
 	fmt.Fprintf(w, "defence %s: %.3g %% of each minibatch adversarial, %v; folder %s\n", r.cfg.Defense.Name, 100*r.cfg.Defense.Value.Share(), r.cfg.threatText(), r.dir)
 	if r.state.Phase > 0 || r.state.Step > 0 {
 		if r.state.Phase == len(phases) {

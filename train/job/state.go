@@ -59,7 +59,9 @@ type record struct {
 	Partial         *attacks.Partial     `json:"partial,omitempty"`
 	PartialDistance report.Distances     `json:"partial_distance,omitempty"`
 	Curves          map[string][]float64 `json:"curves"`
-	Warnings        []string             `json:"warnings"`
+	// Losses are mean losses by iteration, by attack.
+	Losses   map[string][]float64 `json:"losses,omitempty"`
+	Warnings []string             `json:"warnings"`
 }
 
 // fitState is how far the training of one network is, besides its weights.

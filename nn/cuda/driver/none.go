@@ -1,0 +1,10 @@
+//go:build !(linux || windows) || !(amd64 || arm64) || nocuda
+
+package driver
+
+import "errors"
+
+// Open fails: there is no CUDA for this system, or it was left out (go build -tags nocuda).
+func Open(string) (Driver, error) {
+	return nil, errors.New("this program was built without CUDA")
+}

@@ -1,0 +1,77 @@
+package cuda
+
+import (
+	"fmt"
+	"runtime"
+
+	"rampart/nn/device"
+)
+
+// Iterate implements device.Executable. Everything is launched ahead; the only wait is for the
+// counts, at the end (and for logits at each step, if the loss has no kernel).
+func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
+	d := e.dev
+	defer d.enter()()
+	if err := e.begin(c); err != nil {
+		return device.Counts{}, err
+	}
+	size, classes := e.p.Buffers[e.p.X].Size, e.p.Buffers[e.p.Logits].Size
+	if l.Adv.Len() < e.rows*size {
+		return device.Counts{}, fmt.Errorf("%s: the result of the attack has room for %d values, not for %d", e.p.Name, l.Adv.Len(), e.rows*size)
+	}
+	suffix, err := normKernel(l.Norm)
+	if err != nil {
+		return device.Counts{}, err
+	}
+	clean, adv, best, state := ptr(e.addr[e.p.X]), ptr(e.at(e.plan.adv)), ptr(e.at(e.plan.best)), ptr(e.at(e.plan.state))
+	if l.Start == device.FromUniform {
+		d.upload(e.at(e.plan.example), bytesOf(l.Example[:e.rows]))
+		d.launch("attack_start_"+suffix, blocks(e.rows), clean, adv, best, state, i(size), f(l.Epsilon),
+			u(l.Noise.Key[0]), u(l.Noise.Key[1]), ptr(e.at(e.plan.example)), u(l.Restart))
+	} else {
+		d.launch("attack_begin", blocks(e.rows), clean, adv, best, state, i(size))
+	}
+	e.addr[e.p.X] = e.at(e.plan.adv)
+	for step := 0; step < l.Steps || step == l.Steps && l.KeepBest; step++ {
+		last := step == l.Steps
+		if last {
+			e.run(e.forward())
+		} else {
+			e.run(len(e.steps))
+		}
+		d.launch("attack_judge", blocks(e.rows), ptr(e.addr[e.p.Logits]), ptr(e.addr[e.p.Value]), ptr(e.at(e.plan.labels)), adv, best, state,
+			i(size), i(classes), flag(l.EarlyStop), flag(l.KeepBest), flag(l.Targeted), flag(last))
+		if !last {
+			d.launch("attack_step_"+suffix, blocks(e.rows), clean, ptr(e.addr[e.p.InputGrad]), adv, state, i(size), f(l.StepSize), f(l.Epsilon))
+		}
+	}
+	d.launch("attack_finish", blocks(e.rows), adv, best, state, ptr(address(l.Adv)), i(size), flag(l.KeepBest))
+	d.launch("attack_counts", blocks(1), state, ptr(e.at(e.plan.counts)), i(e.rows))
+	var counts [3]int64
+	d.download(bytesOf(counts[:]), e.at(e.plan.counts))
+	e.call = nil
+	runtime.KeepAlive(c)
+	runtime.KeepAlive(l)
+	return device.Counts{Gradients: int(counts[0]), Zero: int(counts[1]), NonFinite: int(counts[2])}, d.err
+}
+
+// normKernel is the ending of the kernels that start in a norm's ball and step within it.
+func normKernel(n device.Norm) (string, error) {
+	switch n {
+	case device.Linf:
+		return "linf", nil
+	case device.L2:
+		return "l2", nil
+	}
+	return "", fmt.Errorf("cuda has no kernels for norm %d", n)
+}
+
+// forward is the number of instructions up to the loss.
+func (e *executable) forward() int {
+	for i, in := range e.p.Instrs {
+		if _, ok := in.Op.(device.ApplyLoss); ok {
+			return i + 1
+		}
+	}
+	return len(e.p.Instrs)
+}
