@@ -15,7 +15,9 @@ type Averaging interface {
 }
 
 // EMA is the exponential moving average of the weights (Polyak and Juditsky 1992; in adversarial
-// training Gowal et al. 2020, section 4.3, whose decay is the default).
+// training Gowal et al. 2020, section 4.3, whose decay is the default). After n weights the decay is
+// at most (1+n)/(10+n), as in those authors' code, so that a short training is not averaged with its
+// beginning.
 type EMA struct {
 	Decay float64 `toml:"decay"`
 	Start float64 `toml:"start"` // share of the steps
@@ -37,7 +39,8 @@ func (a *EMA) Rate(step, steps, _, taken int) float64 {
 	case taken == 0:
 		return 1
 	}
-	return 1 - a.Decay
+	n := float64(taken)
+	return 1 - min(a.Decay, (1+n)/(10+n))
 }
 
 // SWA is stochastic weight averaging (Izmailov et al. 2018, algorithm 1): the mean of the weights at

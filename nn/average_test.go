@@ -24,15 +24,19 @@ func TestAverages(t *testing.T) {
 		shares [steps]float64
 	}{
 		{"ema", &nn.EMA{Decay: 0.75}, [steps]float64{}},
-		{"ema, late", &nn.EMA{Decay: 0.5, Start: 0.75}, [steps]float64{8: 0.125, 9: 0.125, 10: 0.25, 11: 0.5}},
+		{"ema, late", &nn.EMA{Decay: 0.2, Start: 0.75}, [steps]float64{8: 2. / 11 * 0.04, 9: 9. / 11 * 0.04, 10: 0.16, 11: 0.8}},
 		{"swa by epoch", &nn.SWA{Start: 0.5}, [steps]float64{5: 1. / 3, 8: 1. / 3, 11: 1. / 3}},
 		{"swa by steps", &nn.SWA{Start: 0.5, Every: 5}, [steps]float64{9: 0.5, 11: 0.5}},
 	} {
 		if c.name == "ema" {
-			for i := range c.shares {
-				c.shares[i] = 0.25 * math.Pow(0.75, float64(steps-1-i))
+			c.shares[0] = 1
+			for n := 1; n < steps; n++ { // (1+n)/(10+n) stays below the decay all the while
+				decay := float64(1+n) / float64(10+n)
+				for i := range n {
+					c.shares[i] *= decay
+				}
+				c.shares[n] = 1 - decay
 			}
-			c.shares[0] *= 4
 		}
 		t.Run(c.name, func(t *testing.T) {
 			m, err := nn.Build(spec, cpu.New(2), 8, rng.New(1, "weights"))
@@ -115,6 +119,16 @@ func TestAveragingOptions(t *testing.T) {
 	} {
 		if err := c.rule.Validate(); err == nil || err.Error() != c.want {
 			t.Errorf("%+v: %v", c.rule, err)
+		}
+	}
+}
+
+// TestEMADecay: the decay rises to what is asked for.
+func TestEMADecay(t *testing.T) {
+	a := nn.EMA{Decay: 0.995}
+	for taken, want := range map[int]float64{0: 1, 1: 9. / 11, 90: 9. / 100, 1790: 0.005, 5000: 0.005} {
+		if got := a.Rate(10, 10, 1, taken); math.Abs(got-want) > 1e-12 {
+			t.Errorf("after %d weights the next enters with %v, want %v", taken, got, want)
 		}
 	}
 }

@@ -16,9 +16,9 @@ import (
 
 const rootUsage = `train -config NAME [flags]                        train, measure and save a network
   train eval -config NAME -checkpoint FILE [flags]  measure only
-  train compare -config NAME,NAME... [flags]        train several strategies and set them side by side
   train attack -config NAME -checkpoint FILE [flags]
                                                     make adversarial examples
+  train compare -config NAME,NAME... [flags]        train several strategies and set them side by side
   train predict -checkpoint FILE IMAGE...           classify images
   train bench -config NAME [flags]                  time the network on this machine
   train completion SHELL                            print a completion script for bash, zsh, fish or pwsh`

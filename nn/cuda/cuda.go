@@ -34,6 +34,7 @@ type Device struct {
 	size    int // of the arena, in bytes
 	sums    driver.Pointer
 	sumsLen int
+	fill    int // see product
 
 	mutex sync.Mutex
 	free  map[int][]driver.Pointer // memory of tensors that nobody holds, by size
@@ -41,7 +42,7 @@ type Device struct {
 
 // New opens a device of a driver, counted from 0.
 func New(drv driver.Driver, number int) (*Device, error) {
-	d := &Device{drv: drv, number: number, kernels: map[string]driver.Function{}, modules: map[string]bool{}, free: map[int][]driver.Pointer{}}
+	d := &Device{drv: drv, number: number, fill: fill, kernels: map[string]driver.Function{}, modules: map[string]bool{}, free: map[int][]driver.Pointer{}}
 	n, err := drv.Devices()
 	if err == nil && number >= n {
 		err = fmt.Errorf("there is no device %d: this machine has %d, counted from 0", number, n)

@@ -80,7 +80,7 @@ func ptr(p driver.Pointer) value { return value{uint64(p), 8} }
 func f(v float32) value          { return value{uint64(math.Float32bits(v)), 4} }
 func i(v int) value              { return value{uint64(uint32(v)), 4} }
 func u(v uint32) value           { return value{uint64(v), 4} }
-func flag(v bool) value {
+func boolean(v bool) value {
 	if v {
 		return i(1)
 	}

@@ -40,12 +40,12 @@ func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, err
 			e.run(len(e.steps))
 		}
 		d.launch("attack_judge", blocks(e.rows), ptr(e.addr[e.p.Logits]), ptr(e.addr[e.p.Value]), ptr(e.at(e.plan.labels)), adv, best, state,
-			i(size), i(classes), flag(l.EarlyStop), flag(l.KeepBest), flag(l.Targeted), flag(last))
+			i(size), i(classes), boolean(l.EarlyStop), boolean(l.KeepBest), boolean(l.Targeted), boolean(last))
 		if !last {
 			d.launch("attack_step_"+suffix, blocks(e.rows), clean, ptr(e.addr[e.p.InputGrad]), adv, state, i(size), f(l.StepSize), f(l.Epsilon))
 		}
 	}
-	d.launch("attack_finish", blocks(e.rows), adv, best, state, ptr(address(l.Adv)), i(size), flag(l.KeepBest))
+	d.launch("attack_finish", blocks(e.rows), adv, best, state, ptr(address(l.Adv)), i(size), boolean(l.KeepBest))
 	d.launch("attack_counts", blocks(1), state, ptr(e.at(e.plan.counts)), i(e.rows))
 	var counts [3]int64
 	d.download(bytesOf(counts[:]), e.at(e.plan.counts))

@@ -16,21 +16,26 @@ type tile struct {
 }
 
 var (
-	large = tile{"", 64, 64, 128}
-	small = tile{"_small", 32, 16, 64}
+	large  = tile{"", 64, 64, 128}
+	small  = tile{"_small", 32, 16, 64}
+	narrow = tile{"_narrow", 64, 4, 64} // of input gradients alone
 )
 
-// fill is how many blocks a device wants at least before it pays to give each a larger tile. It is
-// the same for all devices, so that results are, too.
+// fill is how many blocks a device wants at least before it pays to give each a larger tile.
 const fill = 128
 
-// product chooses the tile of an M x N product; parts is the number of pieces of its sum over k.
-func product(m, n, parts int) (tile, grid) {
+// product chooses the tile of an M x N product; parts is the number of pieces of its sum over k. The
+// choice changes no bit of the result.
+func (d *Device) product(m, n, parts int) (tile, grid) {
 	t := large
-	if n <= small.cols || m <= small.rows || ceil(m, large.rows)*ceil(n, large.cols)*parts < fill {
+	if n <= small.cols || m <= small.rows || ceil(m, large.rows)*ceil(n, large.cols)*parts < d.fill {
 		t = small
 	}
-	return t, grid{[3]int{ceil(m, t.rows), ceil(n, t.cols), parts}, t.size}
+	return t, t.grid(m, n, parts)
+}
+
+func (t tile) grid(m, n, parts int) grid {
+	return grid{[3]int{ceil(m, t.rows), ceil(n, t.cols), parts}, t.size}
 }
 
 // split cuts the sum over k of a weight gradient into chunks, where the result alone is too small to
@@ -49,7 +54,7 @@ func (e *executable) weightGrad(kernel string, x, dy, dw, m, n, k int, params ..
 	if parts > 1 {
 		to = e.at(e.plan.workspace)
 	}
-	t, g := product(m, n, parts)
+	t, g := e.dev.product(m, n, parts)
 	list := append([]value{ptr(e.addr[x]), ptr(e.addr[dy]), ptr(to)}, params...)
 	e.dev.launch(kernel+t.suffix, g, append(list, i(e.rows), i(chunk))...)
 	if parts > 1 {
@@ -69,14 +74,17 @@ func (e *executable) bindConv(instr device.Instr) (step, int, error) {
 	case device.Conv:
 		p := window(op.Window)
 		return func() {
-			t, g := product(e.rows*op.OutH()*op.OutW(), op.Out, 1)
+			t, g := d.product(e.rows*op.OutH()*op.OutW(), op.Out, 1)
 			list := append([]value{ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[in[2]]), ptr(e.addr[out[0]])}, p[:]...)
-			d.launch("conv"+t.suffix, g, append(list, i(op.Out), i(e.rows), flag(op.ReLU))...)
+			d.launch("conv"+t.suffix, g, append(list, i(op.Out), i(e.rows), boolean(op.ReLU))...)
 		}, 0, d.need("conv")
 	case device.ConvInputGrad:
 		p := window(op.Window)
 		return func() {
-			t, g := product(e.rows*op.H*op.W, op.C, 1)
+			t, g := d.product(e.rows*op.H*op.W, op.C, 1)
+			if op.C <= narrow.cols {
+				t, g = narrow, narrow.grid(e.rows*op.H*op.W, op.C, 1)
+			}
 			list := append([]value{ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[out[0]])}, p[:]...)
 			d.launch("conv_input_grad"+t.suffix, g, append(list, i(op.Out), i(e.rows))...)
 		}, 0, d.need("conv_input_grad")
@@ -95,13 +103,13 @@ func (e *executable) bindDense(instr device.Instr) (step, int, error) {
 	switch op := instr.Op.(type) {
 	case device.Dense:
 		return func() {
-			t, g := product(e.rows, op.Out, 1)
+			t, g := d.product(e.rows, op.Out, 1)
 			d.launch("dense"+t.suffix, g, ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[in[2]]), ptr(e.addr[out[0]]),
-				i(op.In), i(op.Out), i(e.rows), flag(op.ReLU))
+				i(op.In), i(op.Out), i(e.rows), boolean(op.ReLU))
 		}, 0, d.need("dense")
 	case device.DenseInputGrad:
 		return func() {
-			t, g := product(e.rows, op.In, 1)
+			t, g := d.product(e.rows, op.In, 1)
 			d.launch("dense_input_grad"+t.suffix, g, ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[out[0]]), i(op.In), i(op.Out), i(e.rows))
 		}, 0, d.need("dense_input_grad")
 	case device.DenseWeightGrad:

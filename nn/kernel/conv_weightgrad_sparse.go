@@ -2,7 +2,7 @@ package kernel
 
 // sparseGradShare is what share of dy, in thousandths, may be left for a weight gradient from its
 // non-zeros to be faster. Behind maximum pooling of 2x2 at most 250 are.
-const sparseGradShare = 500
+const sparseGradShare = 350
 
 // gradShare is what the pieces of a weight gradient share, by block of images: the non-zeros of dy by
 // part of an image and channel, as pairs of a value and the place of its window in the block's images,

@@ -191,3 +191,21 @@ func TestDenseWeightGradChoice(t *testing.T) {
 		})
 	}
 }
+
+func FuzzSparseWeightGrad(f *testing.F) {
+	f.Add(uint8(13), uint8(13), uint8(31), uint8(63), uint8(0x44), uint8(0xaa), uint8(20), uint8(1))
+	f.Add(uint8(3), uint8(3), uint8(15), uint8(20), uint8(0x22), uint8(0x55), uint8(60), uint8(8))
+	f.Fuzz(func(t *testing.T, h, w, in, out, k, pad, density, rows uint8) {
+		c := Conv{device.Window{H: 1 + int(h%20), W: 1 + int(w%20), C: 1 + int(in%80),
+			KH: 1 + int(k&7), KW: 1 + int(k>>4&7), Stride: 1 + int(k>>3&1),
+			PadTop: int(pad & 3), PadLeft: int(pad >> 2 & 3), PadBottom: int(pad >> 4 & 3), PadRight: int(pad >> 6)}, 1 + int(out%70)}
+		if !validWindow(c.Window) {
+			t.Skip()
+		}
+		inf, nan := float32(math.Inf(1)), float32(math.NaN())
+		eachImplementation(t, func(t *testing.T) {
+			checkSparseWeightGrad(t, c, 1+int(rows%10), float64(density)/512, uint64(h)<<8|uint64(k))
+			checkSparseWeightGrad(t, c, 1+int(rows%10), float64(density)/512, uint64(h)<<8|uint64(k), nan, inf, -inf)
+		})
+	})
+}

@@ -1,10 +1,10 @@
 """Measures the networks of this folder with pyautoattack 0.2.0, into NETWORK.reference.json.
 
-    python reference.py MNIST_FOLDER [NETWORK ...]
+    python reference.py [--parts] MNIST_FOLDER [NETWORK ...]
 
-The first 1,000 MNIST test images, Linf, batch 1000, one thread. Each attack with AutoAttack standard's
-options runs alone on the images that are classified right, for seeds 0, 1, 2. Interrupted, it goes on
-where it was. NETWORK.reference.json:
+The first 1,000 MNIST test images, Linf, batch 1000, one thread, for seeds 0, 1, 2: AutoAttack standard,
+and with --parts each of its attacks alone on the images that are classified right. Interrupted, it goes
+on where it was. NETWORK.reference.json:
 
     {"eps", "n": 1000, "clean": flags, "runs": {ATTACK: {SEED: {"robust": count, "flags": flags,
      "seconds": CPU time}}}}
@@ -13,8 +13,7 @@ flags are 0 and 1 by image: 1 where it is classified right (and the attack faile
     "apgd-ce", "apgd-t", "fab-t", "square"   the parts of standard, with its options: 100 iterations, 1 restart,
                                              9 targets, 5000 queries, p 0.8 by AutoAttack's schedule
     "apgd-dlr"                               100 iterations, 1 restart
-    "standard"                               the four one after the other, survivors only; for the network
-                                             that is small enough (substitute_trades)
+    "standard"                               the four one after the other, survivors only
 Standard's worst case and the conjunction of the four's flags have the same distribution: what an attack
 does to an image depends on no other image, random numbers aside.
 """
@@ -54,7 +53,7 @@ def measure(net, x, y, eps, attack, seed):
     return {"robust": robust.sum().item(), "flags": flags(robust), "seconds": round(seconds, 1)}
 
 
-def main(folder, *networks):
+def main(parts, folder, *networks):
     torch.set_num_threads(1)
     x, y = (v[:N] for v in mnist(folder, "t10k"))
     for name in networks or NETWORKS:
@@ -63,15 +62,14 @@ def main(folder, *networks):
         with torch.no_grad():
             clean = {"eps": NETWORKS[name], "n": N, "clean": flags(net(x).argmax(1) == y), "runs": {}}
         found = json.loads(path.read_text()) if path.exists() else clean
-        for seed in range(3):
-            for attack in PARTS + ["standard"] * (name == "substitute_trades"):
-                runs = found["runs"].setdefault(attack, {})
-                if str(seed) in runs:
-                    continue
-                runs[str(seed)] = measure(net, x, y, found["eps"], attack, seed)
-                print(name, attack, seed, runs[str(seed)]["robust"], runs[str(seed)]["seconds"], flush=True)
-                path.with_suffix(".tmp").write_text(json.dumps(found, indent=1) + "\n")
-                path.with_suffix(".tmp").replace(path)
+        for attack, seed in [(a, s) for s in range(3) for a in ["standard"] + PARTS * parts]:
+            runs = found["runs"].setdefault(attack, {})
+            if str(seed) in runs:
+                continue
+            runs[str(seed)] = measure(net, x, y, found["eps"], attack, seed)
+            print(name, attack, seed, runs[str(seed)]["robust"], runs[str(seed)]["seconds"], flush=True)
+            path.with_suffix(".tmp").write_text(json.dumps(found, indent=1) + "\n")
+            path.with_suffix(".tmp").replace(path)
 
 
-main(*sys.argv[1:])
+main("--parts" in sys.argv, *(a for a in sys.argv[1:] if a != "--parts"))

@@ -83,20 +83,15 @@ var symbols = []symbol{
 
 // Constants of cuda.h.
 const (
-	attributeProcessors  = 16 // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
-	attributeMajor       = 75 // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
-	attributeMinor       = 76 // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR
-	streamNonBlocking    = 1  // CU_STREAM_NON_BLOCKING
-	eventDefault         = 0  // CU_EVENT_DEFAULT
-	launchEnd            = 0  // CU_LAUNCH_PARAM_END
-	launchBufferPointer  = 1  // CU_LAUNCH_PARAM_BUFFER_POINTER
-	launchBufferSize     = 2  // CU_LAUNCH_PARAM_BUFFER_SIZE
-	maxParameterBytes    = 4096
-	codeOutOfMemory      = 2   // CUDA_ERROR_OUT_OF_MEMORY
-	codeNoDevice         = 100 // CUDA_ERROR_NO_DEVICE
-	sizeOfHandle         = 8   // of CUcontext, CUstream and their like
-	sizeOfDevicePointer  = 8   // of CUdeviceptr
-	sizeOfDevice         = 4   // of CUdevice
+	attributeProcessors  = 16   // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
+	attributeMajor       = 75   // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
+	attributeMinor       = 76   // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR
+	streamNonBlocking    = 1    // CU_STREAM_NON_BLOCKING
+	eventDefault         = 0    // CU_EVENT_DEFAULT
+	launchEnd            = 0    // CU_LAUNCH_PARAM_END
+	launchBufferPointer  = 1    // CU_LAUNCH_PARAM_BUFFER_POINTER
+	launchBufferSize     = 2    // CU_LAUNCH_PARAM_BUFFER_SIZE
+	maxParameterBytes    = 4096 // of a kernel
 	maxDeviceName        = 256
 	errorStringsMaxBytes = 512
 )

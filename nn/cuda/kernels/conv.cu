@@ -118,6 +118,10 @@ __global__ void __launch_bounds__(Small::threads) conv_input_grad_small(const fl
   input_grad<Small>(weights, dy, dx, w, out, rows);
 }
 
+__global__ void __launch_bounds__(Narrow::threads) conv_input_grad_narrow(const float* weights, const float* dy, float* dx, Window w, int out, int rows) {
+  input_grad<Narrow>(weights, dy, dx, w, out, rows);
+}
+
 __global__ void __launch_bounds__(Large::threads) conv_weight_grad(const float* x, const float* dy, float* parts, Window w, int out, int rows, int chunk) {
   weight_grad<Large>(x, dy, parts, w, out, rows, chunk);
 }

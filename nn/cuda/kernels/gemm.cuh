@@ -13,6 +13,7 @@ struct Tile {
 
 using Large = Tile<64, 64, 16, 8, 4>; // 128 threads
 using Small = Tile<32, 16, 16, 4, 2>; // 64 threads: for products too small to fill the device
+using Narrow = Tile<64, 4, 16, 1, 4>; // 64 threads: for the few channels of images
 
 // load reads neighbours in shared memory, as few wide words.
 template <int N>
@@ -23,8 +24,10 @@ __device__ inline void load(float (&x)[N], const float* from) {
       const float4 v = *(const float4*)(from + i);
       x[i] = v.x, x[i + 1] = v.y, x[i + 2] = v.z, x[i + 3] = v.w;
     }
+  } else if constexpr (N == 1) {
+    x[0] = *from;
   } else {
-    static_assert(N == 2, "tiles keep 2 or a multiple of 4 elements along an axis");
+    static_assert(N == 2, "tiles keep 1, 2 or a multiple of 4 elements along an axis");
     const float2 v = *(const float2*)from;
     x[0] = v.x, x[1] = v.y;
   }

@@ -1,5 +1,7 @@
 package ptx
 
+import "math/bits"
+
 // Loads and stores: ld.global.nc.v2.f64 and its like are put together from their parts.
 func init() {
 	types := map[string]int{"u8": 1, "b8": 1, "u32": 4, "s32": 4, "f32": 4, "b32": 4, "u64": 8, "s64": 8, "f64": 8, "b64": 8}
@@ -79,14 +81,19 @@ func (c *compiler) load(size, count int, signed bool) operation {
 	if size == 4 && count == 1 {
 		d := slots[0]
 		return func(w *warp, mask uint32) {
-			D, B := &w.r[d], &w.d[base]
-			each(mask, func(i int) {
-				a, at := w.global(p, B[i]+p.offset)
-				if a.known[at/4] != full {
-					w.unknown(p, a, at)
+			D, B, a := &w.r[d], &w.d[base], w.b.hints[p.id]
+			for m := mask; m != 0; m &= m - 1 {
+				i := bits.TrailingZeros32(m) & (lanes - 1)
+				at := B[i] + p.offset
+				if a == nil || at%4 != 0 || at-a.base > a.top {
+					a, _ = w.global(p, at)
 				}
-				D[i] = a.words[at/4]
-			})
+				word := (at - a.base) / 4
+				if a.known[word] != full {
+					w.unknown(p, a, at-a.base)
+				}
+				D[i] = a.words[word]
+			}
 		}
 	}
 	return func(w *warp, mask uint32) {

@@ -59,21 +59,6 @@ func shift64(f func(a uint64, n uint32) uint64, names ...string) {
 	}
 }
 
-func wide(f func(a, b uint32) uint64, names ...string) {
-	for _, name := range names {
-		instructions[name] = func(c *compiler) operation {
-			d, a, b := c.r64(c.arg(0, 3)), c.r32(c.arg(1, 3)), c.r32(c.arg(2, 3))
-			return func(w *warp, mask uint32) {
-				D, A, B := &w.d[d], &w.r[a], &w.r[b]
-				for m := mask; m != 0; m &= m - 1 {
-					i := bits.TrailingZeros32(m)
-					D[i] = f(A[i], B[i])
-				}
-			}
-		}
-	}
-}
-
 func unary32(f func(a uint32) uint32, names ...string) {
 	for _, name := range names {
 		instructions[name] = func(c *compiler) operation {
@@ -127,8 +112,6 @@ func double1(f func(a float64) float64, names ...string) {
 }
 
 func init() {
-	binary32(func(a, b uint32) uint32 { return a - b }, "sub.s32", "sub.u32")
-	binary32(func(a, b uint32) uint32 { return a * b }, "mul.lo.s32", "mul.lo.u32")
 	binary32(func(a, b uint32) uint32 { return uint32(uint64(a) * uint64(b) >> 32) }, "mul.hi.u32")
 	binary32(func(a, b uint32) uint32 { return uint32(int64(int32(a)) * int64(int32(b)) >> 32) }, "mul.hi.s32")
 	binary32(func(a, b uint32) uint32 { return uint32(int32(a) / int32(b)) }, "div.s32")
@@ -149,7 +132,6 @@ func init() {
 	unary32(func(a uint32) uint32 { return -a }, "neg.s32")
 
 	binary64(func(a, b uint64) uint64 { return a - b }, "sub.s64", "sub.u64")
-	binary64(func(a, b uint64) uint64 { return a * b }, "mul.lo.s64", "mul.lo.u64")
 	binary64(func(a, b uint64) uint64 { return uint64(min(int64(a), int64(b))) }, "min.s64")
 	binary64(func(a, b uint64) uint64 { return a & b }, "and.b64")
 	binary64(func(a, b uint64) uint64 { return a | b }, "or.b64")
@@ -157,10 +139,7 @@ func init() {
 	shift64(func(a uint64, n uint32) uint64 { return a << n }, "shl.b64")
 	shift64(func(a uint64, n uint32) uint64 { return a >> n }, "shr.u64")
 	shift64(func(a uint64, n uint32) uint64 { return uint64(int64(a) >> n) }, "shr.s64")
-	wide(func(a, b uint32) uint64 { return uint64(a) * uint64(b) }, "mul.wide.u32")
-	wide(func(a, b uint32) uint64 { return uint64(int64(int32(a)) * int64(int32(b))) }, "mul.wide.s32")
 
-	float2(func(a, b float32) float32 { return a + b }, "add.f32", "add.rn.f32")
 	float2(func(a, b float32) float32 { return a - b }, "sub.f32", "sub.rn.f32")
 	float2(func(a, b float32) float32 { return a * b }, "mul.f32", "mul.rn.f32")
 	float2(func(a, b float32) float32 { return a / b }, "div.rn.f32")

@@ -3,8 +3,6 @@ package ptx
 import "math"
 
 func init() {
-	widen(func(a uint32) uint64 { return uint64(int64(int32(a))) }, "cvt.s64.s32")
-	widen(func(a uint32) uint64 { return uint64(a) }, "cvt.u64.u32")
 	narrow(func(a uint64) uint32 { return uint32(a) }, "cvt.u32.u64", "cvt.s32.s64")
 	unary32(func(a uint32) uint32 { return b32(float32(int32(a))) }, "cvt.rn.f32.s32")
 	unary32(func(a uint32) uint32 { return b32(float32(a)) }, "cvt.rn.f32.u32")

@@ -1,108 +1,156 @@
 package ptx
 
-// The instructions that kernels spend their time with, each with a loop of its own.
+import "math/bits"
 
-func init() {
-	for _, op := range []string{"fma.rn.f32"} {
-		instructions[op] = func(c *compiler) operation {
-			d, a, b, e := c.r32(c.arg(0, 4)), c.r32(c.arg(1, 4)), c.r32(c.arg(2, 4)), c.r32(c.arg(3, 4))
-			return func(w *warp, mask uint32) {
-				D, A, B, E := &w.r[d], &w.r[a], &w.r[b], &w.r[e]
-				if mask == full {
-					for i := range D {
-						D[i] = b32(fma32(f32(A[i]), f32(B[i]), f32(E[i])))
-					}
-					return
-				}
-				each(mask, func(i int) { D[i] = b32(fma32(f32(A[i]), f32(B[i]), f32(E[i]))) })
-			}
-		}
-	}
-	for _, op := range []string{"add.s32", "add.u32"} {
-		instructions[op] = func(c *compiler) operation {
+// The instructions that kernels spend their time with, as loops over all lanes of a warp: what
+// threads that do not take part would get is thrown away.
+
+type (
+	vector32 = *[lanes]uint32
+	vector64 = *[lanes]uint64
+)
+
+// hot32 adds an instruction on 32-bit registers with three operands or two: a third is a again.
+func hot32(f func(d, a, b vector32), names ...string) {
+	for _, name := range names {
+		instructions[name] = func(c *compiler) operation {
 			d, a, b := c.three32()
 			return func(w *warp, mask uint32) {
-				D, A, B := &w.r[d], &w.r[a], &w.r[b]
 				if mask == full {
-					for i := range D {
-						D[i] = A[i] + B[i]
-					}
+					f(&w.r[d], &w.r[a], &w.r[b])
 					return
 				}
-				each(mask, func(i int) { D[i] = A[i] + B[i] })
+				var all [lanes]uint32
+				f(&all, &w.r[a], &w.r[b])
+				blend(&w.r[d], &all, mask)
 			}
 		}
-	}
-	for _, op := range []string{"add.s64", "add.u64"} {
-		instructions[op] = func(c *compiler) operation {
-			d, a, b := c.r64(c.arg(0, 3)), c.r64(c.arg(1, 3)), c.r64(c.arg(2, 3))
-			return func(w *warp, mask uint32) {
-				D, A, B := &w.d[d], &w.d[a], &w.d[b]
-				if mask == full {
-					for i := range D {
-						D[i] = A[i] + B[i]
-					}
-					return
-				}
-				each(mask, func(i int) { D[i] = A[i] + B[i] })
-			}
-		}
-	}
-	for _, op := range []string{"mad.lo.s32", "mad.lo.u32"} {
-		instructions[op] = func(c *compiler) operation {
-			d, a, b, e := c.r32(c.arg(0, 4)), c.r32(c.arg(1, 4)), c.r32(c.arg(2, 4)), c.r32(c.arg(3, 4))
-			return func(w *warp, mask uint32) {
-				D, A, B, E := &w.r[d], &w.r[a], &w.r[b], &w.r[e]
-				each(mask, func(i int) { D[i] = A[i]*B[i] + E[i] })
-			}
-		}
-	}
-	for _, op := range []string{"mov.u32", "mov.s32", "mov.f32", "mov.b32"} {
-		instructions[op] = func(c *compiler) operation {
-			d, a := c.r32(c.arg(0, 2)), c.r32(c.arg(1, 2))
-			return func(w *warp, mask uint32) {
-				D, A := &w.r[d], &w.r[a]
-				if mask == full {
-					*D = *A
-					return
-				}
-				each(mask, func(i int) { D[i] = A[i] })
-			}
-		}
-	}
-	for _, op := range []string{"mov.u64", "mov.s64", "mov.f64", "cvta.to.global.u64", "cvta.to.shared.u64", "cvta.global.u64"} {
-		instructions[op] = move64
-	}
-	instructions["mov.b64"] = func(c *compiler) operation {
-		to, from := c.arg(0, 2), c.arg(1, 2)
-		switch {
-		case len(to.list) == 2:
-			low, high, a := c.r32(to.list[0]), c.r32(to.list[1]), c.r64(from)
-			return func(w *warp, mask uint32) {
-				L, H, A := &w.r[low], &w.r[high], &w.d[a]
-				each(mask, func(i int) { L[i], H[i] = uint32(A[i]), uint32(A[i]>>32) })
-			}
-		case len(from.list) == 2:
-			d, low, high := c.r64(to), c.r32(from.list[0]), c.r32(from.list[1])
-			return func(w *warp, mask uint32) {
-				D, L, H := &w.d[d], &w.r[low], &w.r[high]
-				each(mask, func(i int) { D[i] = uint64(H[i])<<32 | uint64(L[i]) })
-			}
-		}
-		return move64(c)
 	}
 }
 
-func move64(c *compiler) operation {
-	d, a := c.r64(c.arg(0, 2)), c.r64(c.arg(1, 2))
-	return func(w *warp, mask uint32) {
-		D, A := &w.d[d], &w.d[a]
-		if mask == full {
-			*D = *A
-			return
+// hotFused adds an instruction with four 32-bit operands.
+func hotFused(f func(d, a, b, c vector32), names ...string) {
+	for _, name := range names {
+		instructions[name] = func(c *compiler) operation {
+			d, a, b, e := c.r32(c.arg(0, 4)), c.r32(c.arg(1, 4)), c.r32(c.arg(2, 4)), c.r32(c.arg(3, 4))
+			return func(w *warp, mask uint32) {
+				if mask == full {
+					f(&w.r[d], &w.r[a], &w.r[b], &w.r[e])
+					return
+				}
+				var all [lanes]uint32
+				f(&all, &w.r[a], &w.r[b], &w.r[e])
+				blend(&w.r[d], &all, mask)
+			}
 		}
-		each(mask, func(i int) { D[i] = A[i] })
 	}
+}
+
+// hot64 adds an instruction on 64-bit registers.
+func hot64(f func(d, a, b vector64), names ...string) {
+	for _, name := range names {
+		instructions[name] = func(c *compiler) operation {
+			d, a, b := c.r64(c.arg(0, 3)), c.r64(c.arg(1, 3)), c.r64(c.arg(2, 3))
+			return func(w *warp, mask uint32) {
+				if mask == full {
+					f(&w.d[d], &w.d[a], &w.d[b])
+					return
+				}
+				var all [lanes]uint64
+				f(&all, &w.d[a], &w.d[b])
+				blend(&w.d[d], &all, mask)
+			}
+		}
+	}
+}
+
+// hotWide adds an instruction with a 64-bit result of 32-bit operands: two, or the same twice.
+func hotWide(operands int, f func(d vector64, a, b vector32), names ...string) {
+	for _, name := range names {
+		instructions[name] = func(c *compiler) operation {
+			d, a, b := c.r64(c.arg(0, operands)), c.r32(c.arg(1, operands)), c.r32(c.arg(operands-1, operands))
+			return func(w *warp, mask uint32) {
+				if mask == full {
+					f(&w.d[d], &w.r[a], &w.r[b])
+					return
+				}
+				var all [lanes]uint64
+				f(&all, &w.r[a], &w.r[b])
+				blend(&w.d[d], &all, mask)
+			}
+		}
+	}
+}
+
+// blend copies the lanes of a mask.
+func blend[T uint32 | uint64](to, from *[lanes]T, mask uint32) {
+	for ; mask != 0; mask &= mask - 1 {
+		i := bits.TrailingZeros32(mask) & (lanes - 1)
+		to[i] = from[i]
+	}
+}
+
+func init() {
+	hotFused(func(d, a, b, c vector32) {
+		for i := range d {
+			d[i] = b32(fma32(f32(a[i]), f32(b[i]), f32(c[i])))
+		}
+	}, "fma.rn.f32")
+	hotFused(func(d, a, b, c vector32) {
+		for i := range d {
+			d[i] = a[i]*b[i] + c[i]
+		}
+	}, "mad.lo.s32", "mad.lo.u32")
+	hot32(func(d, a, b vector32) {
+		for i := range d {
+			d[i] = a[i] + b[i]
+		}
+	}, "add.s32", "add.u32")
+	hot32(func(d, a, b vector32) {
+		for i := range d {
+			d[i] = a[i] - b[i]
+		}
+	}, "sub.s32", "sub.u32")
+	hot32(func(d, a, b vector32) {
+		for i := range d {
+			d[i] = a[i] * b[i]
+		}
+	}, "mul.lo.s32", "mul.lo.u32")
+	hot32(func(d, a, b vector32) {
+		for i := range d {
+			d[i] = b32(f32(a[i]) + f32(b[i]))
+		}
+	}, "add.f32", "add.rn.f32")
+	hot64(func(d, a, b vector64) {
+		for i := range d {
+			d[i] = a[i] + b[i]
+		}
+	}, "add.s64", "add.u64")
+	hot64(func(d, a, b vector64) {
+		for i := range d {
+			d[i] = a[i] * b[i]
+		}
+	}, "mul.lo.s64", "mul.lo.u64")
+	hotWide(3, func(d vector64, a, b vector32) {
+		for i := range d {
+			d[i] = uint64(int64(int32(a[i])) * int64(int32(b[i])))
+		}
+	}, "mul.wide.s32")
+	hotWide(3, func(d vector64, a, b vector32) {
+		for i := range d {
+			d[i] = uint64(a[i]) * uint64(b[i])
+		}
+	}, "mul.wide.u32")
+	hotWide(2, func(d vector64, a, _ vector32) {
+		for i := range d {
+			d[i] = uint64(int64(int32(a[i])))
+		}
+	}, "cvt.s64.s32")
+	hotWide(2, func(d vector64, a, _ vector32) {
+		for i := range d {
+			d[i] = uint64(a[i])
+		}
+	}, "cvt.u64.u32")
 }
 
 func (c *compiler) three32() (d, a, b int) {

@@ -10,6 +10,7 @@ import (
 type allocation struct {
 	base    uint64
 	size    int
+	top     uint64 // the last offset at which four bytes fit
 	bytes   []byte
 	words   []uint32 // the same memory
 	written []byte
@@ -22,7 +23,7 @@ func newAllocation(base uint64, size int) *allocation {
 	view := func(v []uint64) ([]byte, []uint32) {
 		return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), size), unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(v))), 2*n)
 	}
-	a := &allocation{base: base, size: size}
+	a := &allocation{base: base, size: size, top: uint64(max(size-4, 0))}
 	a.bytes, a.words = view(data)
 	a.written, a.known = view(shadow)
 	return a
@@ -62,11 +63,13 @@ func (w *warp) global(p *place, at uint64) (*allocation, uint64) {
 		w.fail(p.line, "%s of %d bytes at %#x is misaligned", p.what, n, at)
 	}
 	a := w.b.hints[p.id]
-	if a == nil || at-a.base > uint64(a.size-n) {
+	if a == nil || n > a.size || at-a.base > uint64(a.size-n) {
 		if a = w.b.m.find(at, n); a == nil {
 			w.fail(p.line, "%s of %d bytes at %#x, %s", p.what, n, at, w.b.m.near(at))
 		}
-		w.b.hints[p.id] = a
+		if a.size >= 4 {
+			w.b.hints[p.id] = a
+		}
 	}
 	return a, at - a.base
 }

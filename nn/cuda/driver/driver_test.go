@@ -1,0 +1,273 @@
+//go:build linux && (amd64 || arm64) && !nocuda
+
+package driver
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
+)
+
+// cudaInclude is where cuda.h is: the tests that need it are skipped where CUDA_INCLUDE is not set,
+// and run by nn/cuda/check.sh, which brings the header.
+func cudaInclude(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("CUDA_INCLUDE")
+	if dir == "" {
+		t.Skip("CUDA_INCLUDE does not say where cuda.h is; nn/cuda/check.sh runs this")
+	}
+	return dir
+}
+
+func compile(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("cc", append([]string{"-I" + cudaInclude(t), "-Wall", "-Werror"}, args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("cc: %v\n%s", err, out)
+	}
+}
+
+// abi is a C file that compiles only where cuda.h has every function, constant and size as the
+// binding has them.
+func abi() string {
+	var b strings.Builder
+	b.WriteString("#include <cuda.h>\n#include <stddef.h>\n")
+	for _, s := range symbols {
+		fmt.Fprintf(&b, "CUresult (CUDAAPI *p_%s)(%s) = %s;\n", s.name, strings.Join(s.parameters, ", "), s.name)
+	}
+	for name, value := range map[string]int{
+		"CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT":     attributeProcessors,
+		"CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR": attributeMajor,
+		"CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR": attributeMinor,
+		"CU_STREAM_NON_BLOCKING":                       streamNonBlocking,
+		"CU_EVENT_DEFAULT":                             eventDefault,
+		"(size_t)CU_LAUNCH_PARAM_END":                  launchEnd,
+		"(size_t)CU_LAUNCH_PARAM_BUFFER_POINTER":       launchBufferPointer,
+		"(size_t)CU_LAUNCH_PARAM_BUFFER_SIZE":          launchBufferSize,
+		"CUDA_ERROR_OUT_OF_MEMORY":                     ErrMemory.Code,
+		"CUDA_ERROR_NO_DEVICE":                         ErrNoDevice.Code,
+		"sizeof(CUcontext)":                            8,
+		"sizeof(CUmodule)":                             8,
+		"sizeof(CUfunction)":                           8,
+		"sizeof(CUstream)":                             8,
+		"sizeof(CUevent)":                              8,
+		"sizeof(size_t)":                               8,
+		"sizeof(CUdeviceptr)":                          8,
+		"sizeof(CUdevice)":                             4,
+		"sizeof(int)":                                  4,
+		"sizeof(CUresult)":                             4,
+	} {
+		fmt.Fprintf(&b, "_Static_assert(%s == %d, \"%s\");\n", name, value, name)
+	}
+	return b.String()
+}
+
+// TestABI compares the binding with cuda.h, and shows that a difference would be noticed.
+func TestABI(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "abi.c")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(abi())
+	compile(t, "-c", file, "-o", filepath.Join(dir, "abi.o"))
+	for _, change := range [][2]string{{"CUdeviceptr *, size_t", "CUdeviceptr *, int"}, {"MAJOR == 75", "MAJOR == 74"}, {"cuMemFree_v2;", "cuMemFree_v9;"}} {
+		write(strings.Replace(abi(), change[0], change[1], 1))
+		if exec.Command("cc", "-I"+cudaInclude(t), "-Wall", "-Werror", "-c", file, "-o", filepath.Join(dir, "abi.o")).Run() == nil {
+			t.Errorf("%s in place of %s compiles", change[1], change[0])
+		}
+	}
+}
+
+// buildStandin compiles the stand-in library and returns where it is.
+func buildStandin(t *testing.T) (library string) {
+	t.Helper()
+	library = filepath.Join(t.TempDir(), "libcuda.so.1")
+	compile(t, "-shared", "-fPIC", "-o", library, "testdata/standin.c")
+	return library
+}
+
+// setFail makes a function of a stand-in fail: "cuMemAlloc_v2:2" with code 2, "" none.
+func setFail(t *testing.T, library, what string) {
+	t.Helper()
+	handle, find, err := loader(library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := find(handle, "standin_fail")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := append([]byte(what), 0)
+	purego.SyscallN(f, uintptr(unsafe.Pointer(&text[0])))
+}
+
+// standin opens a stand-in library.
+func standin(t *testing.T) (d Driver, library string) {
+	t.Helper()
+	library = buildStandin(t)
+	d, err := Open(library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, library
+}
+
+// TestCalls goes through every call.
+func TestCalls(t *testing.T) {
+	d, _ := standin(t)
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	version, err := d.Version()
+	check(err)
+	n, err := d.Devices()
+	check(err)
+	about, err := d.Describe(1)
+	check(err)
+	if want := (Description{"Stand-in 41", 8, 6, 41 << 30, 41}); version != 12040 || n != 2 || about != want {
+		t.Errorf("version %d, %d devices, %+v", version, n, about)
+	}
+	c, err := d.Retain(1)
+	check(err)
+	if c != 1041 {
+		t.Errorf("context %d", c)
+	}
+	check(d.Enter(c))
+	free, total, err := d.Memory()
+	check(err)
+	if free != 3 || total != 5<<32 {
+		t.Errorf("%d of %d bytes are free", free, total)
+	}
+	s, err := d.NewStream()
+	check(err)
+	a, err := d.Alloc(64)
+	check(err)
+	b, err := d.Alloc(64)
+	check(err)
+	host, err := d.Pinned(64)
+	check(err)
+	for i := range host {
+		host[i] = byte(i)
+	}
+	check(d.Upload(a, host, s))
+	check(d.Copy(b, a, 64, s))
+	check(d.Clear(b+4, 4, s))
+	clear(host)
+	check(d.Download(host[:12], b, s))
+	check(d.Synchronize(s))
+	if want := []byte{0, 1, 2, 3, 0, 0, 0, 0, 8, 9, 10, 11, 0}; !bytes.Equal(host[:13], want) {
+		t.Errorf("the copies give %v", host[:13])
+	}
+	m, err := d.Load([]byte(".version kernel\x00"))
+	check(err)
+	f, err := d.Function(m, "kernel")
+	check(err)
+	params := binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint64(nil, uint64(a)), 77)
+	check(d.Launch(f, [3]int{1, 2, 3}, [3]int{4, 5, 6}, params, s))
+	check(d.Download(host, a, s))
+	for i, want := range []uint32{1, 2, 3, 4, 5, 6, 12, 77} {
+		if got := binary.LittleEndian.Uint32(host[4*i:]); got != want {
+			t.Errorf("word %d of the launch is %d, want %d", i, got, want)
+		}
+	}
+	if err := d.Launch(f, [3]int{1, 1, 1}, [3]int{1, 1, 1}, make([]byte, maxParameterBytes+1), s); err == nil {
+		t.Error("a launch with too many parameters succeeds")
+	}
+	e, err := d.NewEvent()
+	check(err)
+	check(d.Record(e, s))
+	check(d.Await(e))
+	if ms, err := d.Elapsed(e, e); err != nil || ms != 1.5 {
+		t.Errorf("%v ms, %v", ms, err)
+	}
+	for _, err := range []error{d.CloseEvent(e), d.Unload(m), d.CloseStream(s), d.FreePinned(host), d.Free(a), d.Free(b), d.Release(1)} {
+		check(err)
+	}
+}
+
+// TestErrors: every call reports what its function returns, with the driver's own words where it has some.
+func TestErrors(t *testing.T) {
+	d, library := standin(t)
+	pinned, err := d.Pinned(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := []byte(".version k\x00")
+	for function, call := range map[int]func() error{
+		cuDriverGetVersion:        func() error { _, err := d.Version(); return err },
+		cuDeviceGetCount:          func() error { _, err := d.Devices(); return err },
+		cuDeviceGet:               func() error { _, err := d.Describe(0); return err },
+		cuDeviceGetName:           func() error { _, err := d.Describe(0); return err },
+		cuDeviceTotalMem:          func() error { _, err := d.Describe(0); return err },
+		cuDeviceGetAttribute:      func() error { _, err := d.Describe(0); return err },
+		cuDevicePrimaryCtxRetain:  func() error { _, err := d.Retain(0); return err },
+		cuDevicePrimaryCtxRelease: func() error { return d.Release(0) },
+		cuCtxSetCurrent:           func() error { return d.Enter(1) },
+		cuMemGetInfo:              func() error { _, _, err := d.Memory(); return err },
+		cuModuleLoadData:          func() error { _, err := d.Load(text); return err },
+		cuModuleUnload:            func() error { return d.Unload(1) },
+		cuModuleGetFunction:       func() error { _, err := d.Function(1, "k"); return err },
+		cuMemAlloc:                func() error { _, err := d.Alloc(1); return err },
+		cuMemFree:                 func() error { return d.Free(1) },
+		cuMemAllocHost:            func() error { _, err := d.Pinned(1); return err },
+		cuMemFreeHost:             func() error { return d.FreePinned(pinned) },
+		cuMemcpyHtoDAsync:         func() error { return d.Upload(1, pinned, 7) },
+		cuMemcpyDtoHAsync:         func() error { return d.Download(pinned, 1, 7) },
+		cuMemcpyDtoDAsync:         func() error { return d.Copy(1, 2, 3, 7) },
+		cuMemsetD8Async:           func() error { return d.Clear(1, 2, 7) },
+		cuStreamCreate:            func() error { _, err := d.NewStream(); return err },
+		cuStreamDestroy:           func() error { return d.CloseStream(7) },
+		cuStreamSynchronize:       func() error { return d.Synchronize(7) },
+		cuEventCreate:             func() error { _, err := d.NewEvent(); return err },
+		cuEventDestroy:            func() error { return d.CloseEvent(9) },
+		cuEventRecord:             func() error { return d.Record(9, 7) },
+		cuEventSynchronize:        func() error { return d.Await(9) },
+		cuEventElapsedTime:        func() error { _, err := d.Elapsed(9, 9); return err },
+		cuLaunchKernel:            func() error { return d.Launch(1, [3]int{1, 1, 1}, [3]int{1, 1, 1}, make([]byte, 8), 7) },
+	} {
+		name := symbols[function].name
+		for code, want := range map[int]string{2: name + ": CUDA_ERROR_OUT_OF_MEMORY (out of memory)", 999: name + ": error 999"} {
+			setFail(t, library, fmt.Sprintf("%s:%d", name, code))
+			err := call()
+			if err == nil || err.Error() != want || errors.Is(err, ErrMemory) != (code == 2) {
+				t.Errorf("%s returning %d: %v", name, code, err)
+			}
+		}
+	}
+}
+
+// TestOpen: what keeps a driver from being used.
+func TestOpen(t *testing.T) {
+	if _, err := Open(filepath.Join(t.TempDir(), "libcuda.so.1")); err == nil {
+		t.Error("a library that is not there was opened")
+	}
+	dir := t.TempDir()
+	library := filepath.Join(dir, "libcuda.so.1")
+	file := filepath.Join(dir, "old.c")
+	if err := os.WriteFile(file, []byte("int cuInit(unsigned flags) { return flags; }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	compile(t, "-shared", "-fPIC", "-o", library, file)
+	if _, err := Open(library); err == nil || !strings.Contains(err.Error(), "too old") {
+		t.Errorf("a library without most functions: %v", err)
+	}
+	library = buildStandin(t)
+	setFail(t, library, "cuInit:100")
+	if _, err := Open(library); !errors.Is(err, ErrNoDevice) {
+		t.Errorf("no device: %v", err)
+	}
+}

@@ -1,0 +1,153 @@
+package cuda
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"rampart/nn/cuda/ptx"
+)
+
+// replaced runs work with one file's PTX changed.
+func replaced(t *testing.T, file, text string, wide bool) error {
+	t.Helper()
+	before := ptxOf
+	defer func() { ptxOf = before }()
+	ptxOf = func(name string) []byte {
+		if name == file {
+			return append([]byte(text), 0)
+		}
+		return before(name)
+	}
+	d, err := New(ptx.NewMachine(1), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wide {
+		d.fill = 1
+	}
+	got, err := work(d, wide)
+	if err != nil {
+		return err
+	}
+	return got.differs(cached(t, wide))
+}
+
+var references = map[bool]outcome{}
+
+func cached(t *testing.T, wide bool) outcome {
+	t.Helper()
+	if references[wide] == nil {
+		references[wide] = reference(t, wide)
+	}
+	return references[wide]
+}
+
+// original is a file's PTX.
+func original(file string) string {
+	text := string(ptxOf(file))
+	return text[:len(text)-1]
+}
+
+// kernelOf returns where in a file's text a kernel lies.
+func kernelOf(t *testing.T, text, kernel string) (from, to int) {
+	t.Helper()
+	from = strings.Index(text, ".entry "+kernel+"(")
+	if from < 0 {
+		t.Fatalf("no kernel %s", kernel)
+	}
+	to = len(text)
+	if next := strings.Index(text[from+1:], ".entry "); next >= 0 {
+		to = from + 1 + next
+	}
+	return from, to
+}
+
+// change replaces the first match of a pattern in one kernel.
+func change(t *testing.T, file, kernel, pattern, with string) string {
+	t.Helper()
+	text := original(file)
+	from, to := kernelOf(t, text, kernel)
+	at := regexp.MustCompile(pattern).FindStringSubmatchIndex(text[from:to])
+	if at == nil {
+		t.Fatalf("%s: no match of %s", kernel, pattern)
+	}
+	body := text[from:to]
+	return text[:from] + body[:at[0]] + string(regexp.MustCompile(pattern).ExpandString(nil, with, body, at)) + body[at[1]:] + text[to:]
+}
+
+// harmless are barriers that order nothing, by kernel and place: block_sum's first, where a kernel
+// calls it once or no thread has anything left to read.
+var harmless = map[string]bool{
+	"sum_squares 1": true, "attack_start_l2 1": true, "attack_counts 1": true, "attack_step_l2 1": true,
+}
+
+// TestDeletedBarriers deletes each barrier of the kernels in turn: each must be missed.
+func TestDeletedBarriers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a training step for each barrier")
+	}
+	names, err := kernelFiles.ReadDir("kernels")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deleted := 0
+	for _, f := range names {
+		text := original(f.Name())
+		place := map[string]int{}
+		for at := range len(text) {
+			if !strings.HasPrefix(text[at:], "bar.sync") {
+				continue
+			}
+			before := text[:at]
+			kernel, _, _ := strings.Cut(before[strings.LastIndex(before, ".entry ")+len(".entry "):], "(")
+			place[kernel]++
+			name := fmt.Sprintf("%s %d", kernel, place[kernel])
+			deleted++
+			end := at + strings.Index(text[at:], ";") + 1
+			wide := !strings.HasSuffix(kernel, "_small") && (strings.HasPrefix(kernel, "conv") || strings.HasPrefix(kernel, "dense"))
+			switch err := replaced(t, f.Name(), text[:at]+text[end:], wide); {
+			case err == nil && !harmless[name]:
+				t.Errorf("nothing notices that barrier %s is gone", name)
+			case err != nil && harmless[name]:
+				t.Errorf("barrier %s is listed as harmless, but: %v", name, err)
+			}
+		}
+	}
+	if deleted < 30 {
+		t.Errorf("only %d barriers were found", deleted)
+	}
+}
+
+// TestMutants: mistakes that are easily made are caught by the comparison with the processor.
+func TestMutants(t *testing.T) {
+	for _, m := range []struct {
+		name, file, kernel, pattern, with string
+	}{
+		{"projection onto 2 eps", "attack.ptx", "attack_step_linf", `ld\.param\.f32\s+(%f\d+), \[attack_step_linf_param_6\];`, "$0 add.f32 $1, $1, $1;"},
+		{"projection onto the L2 ball of 2 eps", "attack.ptx", "attack_step_l2", `ld\.param\.f32\s+(%f\d+), \[attack_step_l2_param_6\];`, "$0 add.f32 $1, $1, $1;"},
+		{"start in the cube of 2 eps", "attack.ptx", "attack_start_linf", `ld\.param\.f32\s+(%f\d+), \[attack_start_linf_param_5\];`, "$0 add.f32 $1, $1, $1;"},
+		{"another block of random words", "attack.ptx", "attack_start_linf", `-845247145|-766435501|3449720151|3528531795`, "3528531797"},
+		{"a row too many", "dense.ptx", "dense_small", `ld\.param\.u32\s+(%r\d+), \[dense_small_param_6\];`, "$0 add.s32 $1, $1, 1;"},
+		{"one row less", "elementwise.ptx", "affine", `setp\.ge\.u32\s+(%p\d+), (%r\d+), (%r\d+);`, "add.s32 $3, $3, -1; $0"},
+		{"a wrong lane", "loss.ptx", "loss_cross_entropy", `(?s)(.*shfl\.sync\.bfly\.b32\s+%r\d+\|%p\d+, %r\d+), %r\d+,`, "$1, 2,"},
+		{"the next row's label", "loss.ptx", "loss_cross_entropy", `ld\.global\.s32(.*)\[(%rd\d+)\]`, "ld.global.s32$1[$2+4]"},
+		{"in and out exchanged", "dense.ptx", "dense_input_grad_small", `dense_input_grad_small_param_4\]`, "dense_input_grad_small_param_3]"},
+		{"height and width exchanged", "conv.ptx", "conv_small", `conv_small_param_4\]`, "conv_small_param_4+4]"},
+		{"the wrong element of a window", "pool.ptx", "max_pool_grad", `setp\.ne\.s32`, "setp.eq.s32"},
+		{"a bias twice", "dense.ptx", "dense_small", `(add\.f32\s+%f\d+, %f\d+, (%f\d+);)`, "add.f32 $2, $2, $2; $1"},
+		{"momentum without its past", "optimizer.ptx", "momentum", `fma\.rn\.f32\s+(%f\d+), (%f\d+), (%f\d+), (%f\d+);(\s+st)`, "mov.f32 $1, $4;$5"},
+		{"another momentum of the running statistics", "norm.ptx", "norm_stats", `norm_stats_param_6\]`, "norm_stats_param_5]"},
+		{"differences for sums", "reduce.ptx", "add_parts", `add\.f32`, "sub.f32"},
+	} {
+		if err := replaced(t, m.file, change(t, m.file, m.kernel, m.pattern, m.with), false); err == nil {
+			t.Errorf("%s in %s: nothing notices", m.name, m.kernel)
+		} else if testing.Verbose() {
+			t.Logf("%s: %v", m.name, err)
+		}
+	}
+	if err := replaced(t, "attack.ptx", original("attack.ptx")+"\n", false); err != nil {
+		t.Errorf("without a mutant: %v", err)
+	}
+}
