@@ -19,7 +19,7 @@ func vote(f *frame, members []int, dst, n int) {
 			y[device.Argmax(f.at(b, r, 1))]++
 		}
 		for j, v := range y {
-			y[j] = float32(math.Log(max(float64(v), math.SmallestNonzeroFloat32) / (k + 1)))
+			y[j] = float32(math.Log(max(float64(v), device.VoteFloor) / (k + 1)))
 		}
 	}
 }

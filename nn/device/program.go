@@ -164,7 +164,7 @@ type (
 	// LogMeanSoftmaxGrad: logits of each member, dy -> gradient for member Index.
 	LogMeanSoftmaxGrad struct{ Members, Classes, Index int }
 	// Vote: logits of each member -> log((votes + mean of their softmaxes)/(Members+1)), each member
-	// voting for its Argmax. Its gradient is LogMeanSoftmaxGrad.
+	// voting for its Argmax, and the sum at least VoteFloor. Its gradient is LogMeanSoftmaxGrad.
 	Vote struct{ Members, Classes int }
 	// Stack: logits of each member -> all of them, one member after the other.
 	Stack struct{ Members, Classes int }
@@ -179,6 +179,9 @@ type (
 		Batch   bool
 	}
 )
+
+// VoteFloor keeps the logarithm of a Vote finite.
+const VoteFloor = 0x1p-126
 
 func (Conv) Rowwise() bool                    { return true }
 func (ConvInputGrad) Rowwise() bool           { return true }

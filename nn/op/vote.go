@@ -43,7 +43,7 @@ func (v vote) do(y []float32, in [][]float32) {
 		}
 		for c, s := range score {
 			// Log of a share, kept finite where no member knows of the class.
-			score[c] = float32(math.Log(max(float64(s), math.SmallestNonzeroFloat32) / float64(v.Members+1)))
+			score[c] = float32(math.Log(max(float64(s), device.VoteFloor) / float64(v.Members+1)))
 		}
 	}
 }

@@ -24,7 +24,7 @@ func (w *comparing) sideBySide(ctx context.Context) error {
 	var done []*contender // those of the first seed
 	for _, e := range w.contenders {
 		if e.err == nil {
-			if err := w.time(e); err != nil {
+			if err := w.time(ctx, e); err != nil {
 				return fmt.Errorf("%s: %w", e.name, err)
 			}
 		}
@@ -113,7 +113,7 @@ func (w *comparing) curve(name string, runs [][]float64) report.EpsCurve {
 }
 
 // open builds a contender's network.
-func (w *comparing) open(e *contender) (*nn.Model, error) {
+func (w *comparing) open(ctx context.Context, e *contender) (*nn.Model, error) {
 	path := filepath.Join(e.dir, "best.safetensors")
 	if w.common == nil {
 		cfg, err := w.evalConfig(e)
@@ -122,7 +122,7 @@ func (w *comparing) open(e *contender) (*nn.Model, error) {
 		}
 		opt := w.opt.Options
 		opt.Out = ""
-		if w.common, _, err = openEval(context.Background(), cfg, EvalOptions{Checkpoint: path, Claim: &w.threat}, opt); err != nil {
+		if w.common, _, err = openEval(ctx, cfg, EvalOptions{Checkpoint: path, Claim: &w.threat}, opt); err != nil {
 			return nil, err
 		}
 	}
@@ -137,8 +137,8 @@ func (w *comparing) open(e *contender) (*nn.Model, error) {
 const timings = 5
 
 // time measures how long the contender's network takes for an image, in batches as the evaluation's.
-func (w *comparing) time(e *contender) error {
-	m, err := w.open(e)
+func (w *comparing) time(ctx context.Context, e *contender) error {
+	m, err := w.open(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func (w *comparing) transfer(ctx context.Context, c *report.Comparison, done []*
 	a := w.common.transferAttack()
 	var examples [][]float32
 	for i, e := range done {
-		m, err := w.open(e)
+		m, err := w.open(ctx, e)
 		if err != nil {
 			return err
 		}
@@ -184,7 +184,7 @@ func (w *comparing) transfer(ctx context.Context, c *report.Comparison, done []*
 	}
 	c.Transfer = make([][]float64, len(done))
 	for i, e := range done {
-		m, err := w.open(e)
+		m, err := w.open(ctx, e)
 		if err != nil {
 			return err
 		}

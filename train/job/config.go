@@ -96,12 +96,6 @@ type Distill struct {
 	Teacher string `toml:"teacher"`
 }
 
-// Ensemble trains members with different seeds and deploys their combination.
-type Ensemble struct {
-	Members int        `toml:"members"`
-	Combine nn.Combine `toml:"combine"`
-}
-
 // Evaluation is what the tables measure.
 type Evaluation struct {
 	// N is the number of test images, evenly spaced; 0 is all.
@@ -119,26 +113,12 @@ type Evaluation struct {
 // Defaults implements configs.Defaulter.
 func (d *Distill) Defaults() { d.Temperature = 20 }
 
-// Defaults implements configs.Defaulter.
-func (e *Ensemble) Defaults() { e.Members, e.Combine = 3, nn.MeanLogits }
-
 // Validate reports a temperature that distils nothing.
 func (d Distill) Validate() error {
 	if !(d.Temperature > 0) {
 		return registry.Errorf("temperature", "%v must be above 0", d.Temperature)
 	}
 	return fileExists("teacher", d.Teacher)
-}
-
-// Validate reports a number of members that is no ensemble.
-func (e Ensemble) Validate() error {
-	if e.Members < 2 || e.Members > 64 {
-		return registry.Errorf("members", "%d: an ensemble has between 2 and 64", e.Members)
-	}
-	if err := e.Combine.Validate(); err != nil {
-		return &registry.KeyError{Key: "combine", Err: err}
-	}
-	return nil
 }
 
 // Validate reports a stage that cannot run.
@@ -218,6 +198,9 @@ func (c Config) Validate() error {
 	if err := c.checkTeaching(); err != nil {
 		return err
 	}
+	if err := c.checkMembers(); err != nil {
+		return err
+	}
 	return fileExists("init", c.Init)
 }
 
@@ -256,6 +239,12 @@ func Load(name string, set []string) (*Config, error) {
 	c.Name = file.Name
 	if err := configs.Decode(file, set, c); err != nil {
 		return nil, &UsageError{err}
+	}
+	if err := c.resolveMembers(); err != nil {
+		return nil, err
+	}
+	if err := c.checkMembers(); err != nil {
+		return nil, &UsageError{fmt.Errorf("%s: %w", file.Path, err)}
 	}
 	return c, nil
 }
@@ -308,7 +297,7 @@ func (c *Config) Warnings() (list []string) {
 			}
 		}
 	}
-	for _, a := range defenses.Attacks(c.Defense.Value) {
+	for _, a := range c.opponents() {
 		warn("defense", a)
 	}
 	warn("probe", c.Probe.Attack.Value)
@@ -332,14 +321,6 @@ func (c *Config) threat() attacks.Threat {
 		return a.Threat()
 	}
 	return c.Probe.Attack.Value.Threat()
-}
-
-// threatText names what the network is hardened against.
-func (c *Config) threatText() string {
-	if text := defenses.ThreatModel(c.Defense.Value); text != "" {
-		return text
-	}
-	return c.threat().String()
 }
 
 // steps is the length of a stage on n examples.

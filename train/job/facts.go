@@ -71,7 +71,7 @@ func (r *run) facts() report.Facts {
 			Selection: "as the checkpoint was trained"}
 	}
 	spec, _ := r.deployed("")
-	f := report.Facts{Model: spec.Name(), ThreatModel: r.cfg.threatText(), AdversarialShare: r.cfg.Defense.Value.Share(),
+	f := report.Facts{Model: spec.Name(), ThreatModel: r.cfg.threatText(), AdversarialShare: r.cfg.share(),
 		N: r.test.Len(), Seed: r.cfg.Seed,
 		Selection: fmt.Sprintf("best weights by %s on %d of %d %s; no test image takes part in it",
 			r.cfg.Probe.Attack.Value.Label(), r.held.Len(), r.cfg.Data.HeldOut, r.heldFrom())}

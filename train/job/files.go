@@ -36,7 +36,7 @@ func (r *run) writeCheckpoint(name string, spec nn.Spec, weights []nn.Weight, fi
 	}}
 	if name != "baseline" {
 		threat := r.cfg.threat()
-		f.Meta.ThreatModel = checkpoints.ThreatModel{Norm: string(threat.Norm), Epsilon: float64(threat.Epsilon), AdversarialShare: r.cfg.Defense.Value.Share()}
+		f.Meta.ThreatModel = checkpoints.ThreatModel{Norm: string(threat.Norm), Epsilon: float64(threat.Epsilon), AdversarialShare: r.cfg.share()}
 	}
 	for _, w := range weights {
 		f.Tensors = append(f.Tensors, checkpoints.Tensor(w))

@@ -149,7 +149,7 @@ func (r *run) checkAttacks() error {
 		}
 		return attacks.CheckClasses(a, spec.Classes)
 	}
-	for _, a := range defenses.Attacks(r.cfg.Defense.Value) {
+	for _, a := range r.cfg.opponents() {
 		if err := check(a); err != nil {
 			return fmt.Errorf("defense.attack: %w", err)
 		}
@@ -188,14 +188,6 @@ const (
 
 func netMember(i int) string { return fmt.Sprintf("member %d", i+1) }
 
-// members is the number of networks that are hardened.
-func (c *Config) members() int {
-	if c.Ensemble != nil {
-		return c.Ensemble.Members
-	}
-	return 1
-}
-
 // phases lists the parts of a run in order.
 func (r *run) phases() (list []phase) {
 	c := r.cfg
@@ -228,22 +220,7 @@ func (r *run) phases() (list []phase) {
 		}
 	}
 	for i := range c.members() {
-		title, from := "training", netBaseline
-		if c.Ensemble != nil {
-			title = netMember(i)
-			if i > 0 && c.Train.Start == "baseline" && c.Init == "" {
-				from = netMember(i) + " warm-up"
-				fit(r.natural(from, from, i))
-			}
-		}
-		f := r.hardening(title, netMember(i), i, r.start(from))
-		if c.Distill != nil {
-			f.teacher, f.temperature = netTeacher, float32(c.Distill.Temperature)
-		}
-		if c.Teacher != nil {
-			f.teacher = netTeacher
-		}
-		fit(f)
+		r.fitMember(i, fit)
 	}
 	add("measure after", func(ctx context.Context) error {
 		spec, weights := r.deployed("")
@@ -265,24 +242,6 @@ func (r *run) spec() nn.Spec {
 	return nn.Spec{Arch: r.cfg.Model.Name, Options: r.cfg.Model.Value,
 		Input: nn.Shape{H: r.train.H, W: r.train.W, C: r.train.C}, Classes: len(r.train.Classes),
 		Mean: r.cfg.Input.Mean, Std: r.cfg.Input.Std}
-}
-
-// deployed is the hardened network: the members' best weights, or with suffix " last" their last,
-// combined.
-func (r *run) deployed(suffix string) (nn.Spec, []nn.Weight) {
-	if r.cfg.Ensemble == nil {
-		return r.spec(), r.state.nets[netMember(0)+suffix]
-	}
-	spec := nn.Spec{Input: r.spec().Input, Classes: r.spec().Classes, Combine: r.cfg.Ensemble.Combine}
-	var weights []nn.Weight
-	for i := range r.cfg.Ensemble.Members {
-		spec.Members = append(spec.Members, r.spec())
-		for _, w := range r.state.nets[netMember(i)+suffix] {
-			w.Name = fmt.Sprintf("members.%d.%s", i, w.Name)
-			weights = append(weights, w)
-		}
-	}
-	return spec, weights
 }
 
 // stream draws the random numbers of one purpose of this run.

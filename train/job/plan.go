@@ -31,7 +31,7 @@ func (r *run) announce(phases []phase) {
 	}
 	fmt.Fprintf(w, "%s on %s: %s, %d training images (%d %s), %d test images, %v\n", r.cfg.Name, r.dev.Name(), spec.Name(),
 		r.train.Len(), r.cfg.Data.HeldOut, held, r.test.Len(), spec.Input)
-	fmt.Fprintf(w, "defence %s: %.3g %% of each minibatch adversarial, %v; folder %s\n", r.cfg.Defense.Name, 100*r.cfg.Defense.Value.Share(), r.cfg.threatText(), r.dir)
+	fmt.Fprintf(w, "defence %s: %.3g %% of each minibatch adversarial, %v; folder %s\n", r.cfg.Defense.Name, 100*r.cfg.share(), r.cfg.threatText(), r.dir)
 	if r.state.Phase > 0 || r.state.Step > 0 {
 		if r.state.Phase == len(phases) {
 			fmt.Fprintln(w, "this run is finished; its report follows again")
@@ -94,11 +94,8 @@ func Plan(cfg *Config, opt Options) error {
 	if cfg.Teacher != nil && cfg.Teacher.Checkpoint == "" {
 		fit("teacher (at the student's size)", cfg.Train.Stage, cfg.Teacher.Defense.Value)
 	}
-	for i := range cfg.members() {
-		if i > 0 && cfg.Train.Start == "baseline" && cfg.Init == "" {
-			fit(netMember(i)+" warm-up", cfg.Warmup, &defenses.Natural{})
-		}
-		fit("training", cfg.Train.Stage, cfg.Defense.Value)
+	for i := range cfg.members() { // at the size of the first
+		r.fitMember(i, func(f fitting) { fit(f.title, f.stage, f.defense) })
 	}
 	evaluate("measure after (at most)", cfg.members())
 	return r.printPlan(list)
@@ -143,7 +140,7 @@ func (r *run) measureSpeed() (speed, error) {
 func (r *run) printPlan(list []estimate) error {
 	w := r.opt.Stdout
 	spec, _ := r.deployed("")
-	fmt.Fprintf(w, "%s on %s: %s, threat model %v, %.3g %% of each minibatch adversarial\n", r.cfg.Name, r.dev.Name(), spec.Name(), r.cfg.threatText(), 100*r.cfg.Defense.Value.Share())
+	fmt.Fprintf(w, "%s on %s: %s, threat model %v, %.3g %% of each minibatch adversarial\n", r.cfg.Name, r.dev.Name(), spec.Name(), r.cfg.threatText(), 100*r.cfg.share())
 	t := tablewriter.NewTable(w, tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, tw.AlignRight, tw.AlignRight, tw.AlignRight}}),
 		tablewriter.WithHeaderAutoFormat(tw.Off))
 	t.Header("stage", "steps", "TFLOP", "time")
