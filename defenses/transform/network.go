@@ -2,7 +2,6 @@ package transform
 
 import (
 	"rampart/attacks"
-	"rampart/configs"
 	"rampart/nn/device"
 )
 
@@ -38,8 +37,8 @@ func (n *Network) Bare() attacks.Victim { return n.Victim }
 // examples judged behind them. Against what is no Network it is the attack itself.
 type Naive struct{ oblivious }
 
-// NewNaive makes one of an attack that is registered under a name.
-func NewNaive(a configs.Choice[attacks.Attack]) *Naive { return &Naive{nested(a)} }
+// NewNaive makes one of an attack.
+func NewNaive(a attacks.Attack) *Naive { return &Naive{nested(a)} }
 
 // Label implements attacks.Attack.
 func (a *Naive) Label() string { return "naive: " + a.Attack.Value.Label() }
@@ -58,8 +57,8 @@ func (a *Naive) Perturb(v attacks.Victim, b *attacks.Batch, adv device.Tensor, d
 // OneDraw is an attack that takes each gradient of a random network over a single draw.
 type OneDraw struct{ oblivious }
 
-// NewOneDraw makes one of an attack that is registered under a name.
-func NewOneDraw(a configs.Choice[attacks.Attack]) *OneDraw { return &OneDraw{nested(a)} }
+// NewOneDraw makes one of an attack.
+func NewOneDraw(a attacks.Attack) *OneDraw { return &OneDraw{nested(a)} }
 
 // Label implements attacks.Attack.
 func (a *OneDraw) Label() string { return "one draw: " + a.Attack.Value.Label() }
@@ -75,8 +74,8 @@ func (a *OneDraw) Perturb(v attacks.Victim, b *attacks.Batch, adv device.Tensor,
 // oblivious is an attack that does not know all of the defence, made of one that would.
 type oblivious struct{ attacks.Nested }
 
-func nested(a configs.Choice[attacks.Attack]) oblivious {
-	return oblivious{attacks.Nested{Attack: a}}
+func nested(a attacks.Attack) oblivious {
+	return oblivious{attacks.Nested{Attack: attacks.Chosen(a)}}
 }
 
 // Oblivious implements attacks.Oblivious.
@@ -89,5 +88,5 @@ func (o oblivious) Validate() error { return o.Attack.Value.Validate() }
 func (o oblivious) Gradients() int { return o.Attack.Value.Gradients() }
 
 func (o oblivious) at(epsilon float64) oblivious {
-	return nested(configs.Choice[attacks.Attack]{Name: o.Attack.Name, Value: o.Attack.Value.At(epsilon)})
+	return nested(o.Attack.Value.At(epsilon))
 }

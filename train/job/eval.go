@@ -37,11 +37,12 @@ func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error
 	if err != nil {
 		return fmt.Errorf("%q: %w", eval.Checkpoint, err)
 	}
-	err = r.rows(ctx, report.After, m)
+	v := r.behind(m)
+	err = r.rows(ctx, report.After, v)
 	if err == nil && r.dir != "" {
-		err = r.curve(ctx, report.After, m)
+		err = r.curve(ctx, report.After, v)
 		if err == nil {
-			err = r.trace(ctx, m)
+			err = r.trace(ctx, v)
 		}
 	}
 	if err == nil {
@@ -85,6 +86,7 @@ func openEval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) (
 	if err != nil {
 		return nil, nil, err
 	}
+	r.chain = f.Meta.Transforms
 	r.source = "evaluation of " + f.Checksum
 	r.state = newState()
 	r.state.Data = r.source
