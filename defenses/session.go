@@ -5,6 +5,7 @@ import (
 
 	"rampart/attacks"
 	"rampart/data"
+	"rampart/defenses/transform"
 	"rampart/nn"
 	"rampart/nn/device"
 	"rampart/nn/rng"
@@ -25,6 +26,8 @@ type Session struct {
 	// Noise draws the attacks' random starts, Dropout the masks.
 	Noise   rng.Stream
 	Dropout uint64
+	// Before, where not nil, is Model behind the transformations that it is to learn behind.
+	Before *transform.Network
 	// State is what a defence keeps from step to step, by name; a run saves it.
 	State map[string][]float32
 
@@ -35,6 +38,7 @@ type Session struct {
 	soft             device.Tensor
 	hostLogits, host []float32
 	labels           []int32
+	index            []uint32 // of the batch
 	// gradient is what the one parameter gradient of a step goes through.
 	gradient func(*device.Call) error
 }
@@ -61,7 +65,17 @@ func (s *Session) upload(b *data.Batch) error {
 		return fmt.Errorf("a batch of %d in a session for %d", len(b.Labels), s.rows)
 	}
 	s.x.Upload(b.X, 0)
+	s.index = b.Index
 	return nil
+}
+
+// answer writes the network's logits for the batch's first n examples, in x, to out.
+func (s *Session) answer(n int, x, out device.Tensor) error {
+	var v attacks.Victim = s.Model
+	if s.Before != nil {
+		v = s.Before
+	}
+	return v.Logits(&device.Call{Rows: n, X: x, Logits: out, Noise: s.Dropout + uint64(s.Step), Example: s.index[:n]})
 }
 
 // update computes the parameter gradient on x, whose first adversarial rows were attacked. The
@@ -112,7 +126,15 @@ func (s *Session) teach(rows int) error {
 // rows are adversarial.
 func (s *Session) run(c *device.Call, adversarial int) (Metrics, error) {
 	c.Logits, c.Value, c.Noise = s.logits, s.value, s.Dropout+uint64(s.Step)
-	if err := s.gradient(c); err != nil {
+	gradient := s.gradient
+	if s.Before != nil {
+		c.Example = nil
+		for r := range c.Rows {
+			c.Example = append(c.Example, s.index[r%len(s.index)]) // rows come in groups of the batch
+		}
+		gradient = func(c *device.Call) error { return s.Before.Through(c, s.gradient) }
+	}
+	if err := gradient(c); err != nil {
 		return Metrics{}, err
 	}
 	k := s.Model.Classes()

@@ -18,6 +18,7 @@ var layers = [][]string{
 	{"train"},
 	{"train/job"},
 	{"train/report", "checkpoints", "defenses", "attacks/audit", "attacks/attacktest"},
+	{"defenses/transform"},
 	{"attacks"},
 	{"configs", "data", "nn/backendtest"},
 	{"nn", "nn/cpu", "nn/cuda", "nn/cuda/ptx"},
