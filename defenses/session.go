@@ -37,6 +37,9 @@ type Session struct {
 	labels           []int32
 	// gradient is what the one parameter gradient of a step goes through.
 	gradient func(*device.Call) error
+	// bounds and boxes are made by the first step that asks for them.
+	bounds *nn.Bounds
+	boxes  device.Tensor
 }
 
 // NewSession makes a session for batches of rows; see Rows for what m must take.
