@@ -18,7 +18,7 @@ import (
 // threads, and keeps nothing from one step to the next but in the session's state.
 func TestRegistered(t *testing.T) {
 	names := registry.Names[defenses.Defense]()
-	for _, want := range []string{"alp", "ard", "awp", "fgsm_rs", "free_at", "friendly", "mart", "natural", "pgd_at", "rslad", "trades", "union"} {
+	for _, want := range []string{"alp", "ard", "awp", "fgsm_rs", "free_at", "friendly", "gaussian", "ibp", "mart", "natural", "pgd_at", "rslad", "trades", "union"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("defence %q is not registered", want)
 		}

@@ -41,6 +41,9 @@ type Session struct {
 	index            []uint32 // of the batch
 	// gradient is what the one parameter gradient of a step goes through.
 	gradient func(*device.Call) error
+	// bounds and boxes are made by the first step that asks for them.
+	bounds *nn.Bounds
+	boxes  device.Tensor
 }
 
 // NewSession makes a session for batches of rows; see Rows for what m must take.
