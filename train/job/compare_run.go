@@ -20,7 +20,7 @@ func (w *comparing) train(ctx context.Context, e *contender, opt Options) error 
 		return err
 	}
 	// The comparison measures; the run itself says no more than how well it does on clean images.
-	cfg.Eval = Evaluation{N: w.Eval.N, Batch: w.Eval.Batch, Protocol: ProtocolNone, CurveN: 1}
+	cfg.Eval = Evaluation{N: w.Eval.N, Batch: w.Eval.Batch, Protocol: ProtocolNone, CurveN: 1, Draws: w.Eval.Draws}
 	r, err := newRunContext(ctx, cfg, opt)
 	if err != nil {
 		return err
