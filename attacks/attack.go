@@ -62,23 +62,94 @@ type Attack interface {
 	Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Counts, error)
 }
 
+// Minimal is an Attack that looks for the nearest adversarial example rather than for any within
+// epsilon. Where Minimal reports true, Run hands every restart all of the examples and keeps the
+// nearest; the rate of success still counts those within epsilon.
+type Minimal interface {
+	Attack
+	Minimal() bool
+}
+
+// Sequence is an Attack that consists of others, each run on the examples that have survived those
+// before it. Its own Perturb is never called.
+type Sequence interface {
+	Attack
+	// Parts are the attacks in their order, on a network of a number of classes.
+	Parts(classes int) ([]Attack, error)
+}
+
+// Parts are the attacks that Run makes of one: itself, or those of a Sequence.
+func Parts(a Attack, v Victim) ([]Attack, error) {
+	s, ok := a.(Sequence)
+	if !ok {
+		return []Attack{a}, nil
+	}
+	parts, err := s.Parts(v.Classes())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", a.Label(), err)
+	}
+	for _, p := range parts {
+		if err := Check(p, v.Input()); err != nil {
+			return nil, fmt.Errorf("%s: %w", a.Label(), err)
+		}
+	}
+	return parts, nil
+}
+
+// Classed is an Attack that not every number of classes allows.
+type Classed interface{ CheckClasses(n int) error }
+
+// CheckClasses reports an attack that a network of so many classes does not allow.
+func CheckClasses(a Attack, n int) error {
+	if c, ok := a.(Classed); ok {
+		if err := c.CheckClasses(n); err != nil {
+			return fmt.Errorf("%s: %w", a.Label(), err)
+		}
+	}
+	s, ok := a.(Sequence)
+	if !ok {
+		return nil
+	}
+	parts, err := s.Parts(n)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.Label(), err)
+	}
+	for _, p := range parts {
+		if err := CheckClasses(p, n); err != nil {
+			return fmt.Errorf("%s: %w", a.Label(), err)
+		}
+	}
+	return nil
+}
+
+// Lossy is an Attack that ascends a loss with a name, such as "margin".
+type Lossy interface{ LossName() string }
+
+// Averaging is an Attack that takes each gradient over a number of draws of a randomised network.
+type Averaging interface{ Draws() int }
+
 // Warner is an Attack whose options are valid but may be a mistake.
 type Warner interface{ Warnings() []string }
 
-// Norm is "linf" or "l2".
+// Norm is "linf", "l2" or "l1".
 type Norm string
 
 // The norms.
 const (
 	Linf Norm = "linf"
 	L2   Norm = "l2"
+	L1   Norm = "l1"
 )
 
-func (n Norm) String() string { return map[Norm]string{Linf: "Linf", L2: "L2"}[n] }
+func (n Norm) String() string { return map[Norm]string{Linf: "Linf", L2: "L2", L1: "L1"}[n] }
 
-func (n Norm) device() device.Norm {
-	if n == L2 {
+// Device is the norm as a device.Loop names it.
+func (n Norm) Device() device.Norm {
+	switch n {
+	case L2:
 		return device.L2
+	case L1:
+		return device.L1
 	}
 	return device.Linf
 }
@@ -91,10 +162,15 @@ type Threat struct {
 
 func (t Threat) String() string { return fmt.Sprintf("%v, eps %.4g", t.Norm, float64(t.Epsilon)) }
 
+// Covers says that an attack under another threat model stays within this one.
+func (t Threat) Covers(o Threat) bool {
+	return t.Norm == o.Norm && float64(o.Epsilon) <= float64(t.Epsilon)*(1+1e-9)
+}
+
 // Validate reports an unknown norm and an epsilon that the norm does not allow.
 func (t Threat) Validate() error {
-	if t.Norm != Linf && t.Norm != L2 {
-		return registry.Errorf("norm", "unknown norm %q: use %q or %q", string(t.Norm), string(Linf), string(L2))
+	if t.Norm != Linf && t.Norm != L2 && t.Norm != L1 {
+		return registry.Errorf("norm", "unknown norm %q: use %q, %q or %q", string(t.Norm), string(Linf), string(L2), string(L1))
 	}
 	eps := float64(t.Epsilon)
 	if !(eps > 0) {
@@ -109,10 +185,21 @@ func (t Threat) Validate() error {
 	return nil
 }
 
+// Warnings tells of an epsilon that is valid but looks like one of another norm.
+func (t Threat) Warnings(in nn.Shape) []string {
+	// What a Linf ball of 1/255 holds: nobody defends against less.
+	usual := map[Norm]float64{Linf: 0, L2: math.Sqrt(float64(in.Size())) / 255, L1: float64(in.Size()) / 255}[t.Norm]
+	if float64(t.Epsilon) < usual {
+		return []string{fmt.Sprintf("%v moves each pixel of a %v image by less than 1/255 on average: is this eps meant for another norm?", t, in)}
+	}
+	return nil
+}
+
 // fits reports an epsilon that reaches every image from every other: no threat model.
 func (t Threat) fits(in nn.Shape) error {
-	if diameter := math.Sqrt(float64(in.Size())); t.Norm == L2 && float64(t.Epsilon) >= diameter {
-		return fmt.Errorf("L2 eps %v reaches every image from every other: the distance of black and white in %v is %.4g", float64(t.Epsilon), in, diameter)
+	diameter := map[Norm]float64{Linf: math.Inf(1), L2: math.Sqrt(float64(in.Size())), L1: float64(in.Size())}[t.Norm]
+	if float64(t.Epsilon) >= diameter {
+		return fmt.Errorf("%v eps %v reaches every image from every other: the distance of black and white in %v is %.4g", t.Norm, float64(t.Epsilon), in, diameter)
 	}
 	return nil
 }
@@ -146,6 +233,9 @@ type Bound struct {
 
 // Threat implements Attack.
 func (b Bound) Threat() Threat { return Threat(b) }
+
+// Within sets them.
+func (b *Bound) Within(t Threat) { *b = Bound(t) }
 
 // Validate reports what the norm does not allow.
 func (b Bound) Validate() error { return b.Threat().Validate() }

@@ -7,10 +7,12 @@ import (
 )
 
 // FGSM is the fast gradient sign method (Goodfellow et al. 2015), one step of size eps from the
-// clean image; in L2 the step goes along the gradient. With RandomStart the step begins at a
-// uniform point of the ball and is StepSize long (Wong et al. 2020, algorithm 3).
+// clean image; in L2 the step goes along the gradient, in L1 along the signs of its largest
+// entries. With RandomStart the step begins at a uniform point of the ball and is StepSize long
+// (Wong et al. 2020, algorithm 3).
 type FGSM struct {
 	Bound
+	Sparse
 	RandomStart bool `toml:"random_start"`
 	// StepSize is that of a random start; 0 means 1.25 eps, as in the paper. Without a random
 	// start the step is eps.
@@ -24,6 +26,9 @@ func (a *FGSM) Validate() error {
 	if err := a.Bound.Validate(); err != nil {
 		return err
 	}
+	if err := a.Sparse.validate(a.Norm); err != nil {
+		return err
+	}
 	if a.StepSize < 0 {
 		return registry.Errorf("step_size", "%v must not be negative", float64(a.StepSize))
 	}
@@ -33,9 +38,11 @@ func (a *FGSM) Validate() error {
 	if err := a.Target.Validate(); err != nil {
 		return err
 	}
-	_, err := LossNamed(a.Loss)
-	return err
+	return checkLoss(a.Loss, a.Target != "", setTarget)
 }
+
+// CheckClasses implements Classed.
+func (a *FGSM) CheckClasses(n int) error { return lossFits(a.Loss, n) }
 
 // Label implements Attack.
 func (a *FGSM) Label() string {
@@ -72,8 +79,8 @@ func (a *FGSM) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Co
 			step = 1.25 * a.Epsilon
 		}
 	}
-	return ascend(v, b, adv, d, a.Target, a.Loss, device.Loop{Steps: 1, Norm: a.Norm.device(),
-		Epsilon: float32(a.Epsilon), StepSize: float32(step), Start: start})
+	return ascend(v, b, adv, d, a.Target, a.Loss, device.Loop{Steps: 1, Norm: a.Norm.Device(),
+		Epsilon: float32(a.Epsilon), StepSize: float32(step), Sparsity: a.share(a.Norm), Start: start})
 }
 
 func init() {

@@ -9,8 +9,6 @@ import (
 
 	"rampart/attacks"
 	"rampart/configs"
-	"rampart/data"
-	"rampart/nn"
 )
 
 // TestGolden compares each step of FGSM and PGD with torchattacks, which wrote
@@ -29,40 +27,12 @@ func TestGolden(t *testing.T) {
 	if err := json.Unmarshal(text, &golden); err != nil {
 		t.Fatal(err)
 	}
-	const n, channels, hidden, outputs, size = 6, 2, 12, 4, side * side * 2
-	weight := func(name string, rows, columns int, phase, scale float64, shape ...int) nn.Weight {
-		w := nn.Weight{Name: name, Shape: shape}
-		for o := range rows {
-			for i := range columns {
-				w.Data = append(w.Data, float32(scale*math.Sin(phase+1.7*float64(o)+0.9*float64(i)+0.13*float64(o)*float64(i))))
-			}
-		}
-		return w
-	}
-	s := spec(hidden)
-	s.Input.C = channels
-	m := build(t, s, 2, 4)
-	if err := m.SetWeights([]nn.Weight{
-		weight("fc1.weight", hidden, size, 0.35, 0.4, hidden, size), weight("fc1.bias", 1, hidden, 0.5, 0.1, hidden),
-		weight("fc2.weight", outputs, hidden, 0.7, 0.6, outputs, hidden), weight("fc2.bias", 1, outputs, 0.9, 0.1, outputs),
-	}); err != nil {
-		t.Fatal(err)
-	}
-	images := make([]byte, n*size)
-	for i := range n {
-		for j := range size {
-			images[i*size+j] = byte(37*i + 53*j + 7*i*j)
-		}
-	}
-	d, err := data.NewDataset("formula", side, side, channels, []string{"a", "b", "c", "d"}, images, golden.Labels)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m, d := oracleNetwork(t, "small"), oracleData(t, "small", golden.Labels)
 	clean, err := attacks.Clean(m, d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if clean.Correct(d) != n {
+	if clean.Correct(d) != d.Len() {
 		t.Fatalf("predictions %v, PyTorch's are %v", clean.Prediction, golden.Labels)
 	}
 	bound := func(norm attacks.Norm, eps configs.Number) attacks.Bound {

@@ -169,3 +169,14 @@ func distances(a, b []float32) (linf, l2 float64) {
 	}
 	return linf, math.Sqrt(l2)
 }
+
+// count returns 0, 1, …, n-1.
+func count(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
+	}
+	return list
+}
+
+func number(x float64) configs.Number { return configs.Number(x) }

@@ -4,23 +4,24 @@ import (
 	"fmt"
 
 	"rampart/configs"
-	"rampart/nn"
 	"rampart/nn/device"
 	"rampart/nn/registry"
 )
 
 // PGD is projected gradient descent (Madry et al. 2018, section 2.1; Kurakin et al. 2017 without
-// the random start): steps along the sign of the gradient (Linf) or the gradient (L2), each
-// followed by the projection onto the ball and [0,1].
+// the random start): steps along the sign of the gradient (Linf), the gradient (L2) or the signs
+// of its largest entries (L1), each followed by the projection onto the ball and [0,1].
 type PGD struct {
 	Bound
+	Sparse
 	StepSize    configs.Number `toml:"step_size"`
 	Steps       int            `toml:"steps"`
 	RandomStart bool           `toml:"random_start"`
 	// Runs is the number of random restarts, the first run included.
 	Runs   int    `toml:"restarts"`
 	Target Target `toml:"target"`
-	// Loss is what the attack ascends: "cross_entropy" or "margin".
+	// Loss is what the attack ascends: a loss's name. With a target, one that takes label and
+	// target, such as "targeted_dlr", is content with any wrong class; the others are turned round.
 	Loss string `toml:"loss"`
 	// EarlyStop leaves an example as soon as it is misclassified.
 	EarlyStop bool `toml:"early_stop"`
@@ -40,6 +41,9 @@ func (a *PGD) Validate() error {
 	if !(a.StepSize > 0) {
 		return registry.Errorf("step_size", "%v must be above 0", float64(a.StepSize))
 	}
+	if err := a.Sparse.validate(a.Norm); err != nil {
+		return err
+	}
 	if a.Runs < 1 {
 		return registry.Errorf("restarts", "%d must be at least 1", a.Runs)
 	}
@@ -49,9 +53,11 @@ func (a *PGD) Validate() error {
 	if err := a.Target.Validate(); err != nil {
 		return err
 	}
-	_, err := LossNamed(a.Loss)
-	return err
+	return checkLoss(a.Loss, a.Target != "", setTarget)
 }
+
+// CheckClasses implements Classed.
+func (a *PGD) CheckClasses(n int) error { return lossFits(a.Loss, n) }
 
 // Warnings implements Warner.
 func (a *PGD) Warnings() []string {
@@ -80,6 +86,9 @@ func (a *PGD) Label() string {
 // Restarts implements Attack.
 func (a *PGD) Restarts() int { return a.Runs }
 
+// LossName implements Lossy.
+func (a *PGD) LossName() string { return a.Loss }
+
 // Gradients implements Attack.
 func (a *PGD) Gradients() int { return a.Steps }
 
@@ -97,25 +106,27 @@ func (a *PGD) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Cou
 	if a.RandomStart {
 		start = device.FromUniform
 	}
-	return ascend(v, b, adv, d, a.Target, a.Loss, device.Loop{Steps: a.Steps, Norm: a.Norm.device(),
-		Epsilon: float32(a.Epsilon), StepSize: float32(a.StepSize), Start: start, EarlyStop: a.EarlyStop, KeepBest: a.KeepBest})
+	return ascend(v, b, adv, d, a.Target, a.Loss, device.Loop{Steps: a.Steps, Norm: a.Norm.Device(),
+		Epsilon: float32(a.Epsilon), StepSize: float32(a.StepSize), Sparsity: a.share(a.Norm), Start: start, EarlyStop: a.EarlyStop, KeepBest: a.KeepBest})
 }
 
 // ascend runs a loop of gradient steps on the victim's device.
 func ascend(v Victim, b *Batch, adv device.Tensor, d Draw, target Target, lossName string, l device.Loop) (device.Counts, error) {
-	loss, err := LossNamed(lossName)
+	targets, err := target.classes(v, b, d)
 	if err != nil {
 		return device.Counts{}, err
 	}
-	labels, err := target.classes(v, b, d)
+	goal, err := newObjective(lossName, b.Labels, targets, v.Classes())
 	if err != nil {
 		return device.Counts{}, err
 	}
-	if target != "" {
-		l.Targeted, loss = true, nn.Targeted{Loss: loss}
+	l.Restart, l.Noise, l.Example, l.Adv, l.Targeted = d.Restart, d.Stream, b.Index, adv, goal.inverted
+	c := &device.Call{Rows: len(b.Labels), X: b.X, Labels: goal.labels, Loss: goal.loss, Scale: 1}
+	if goal.soft != nil {
+		c.Soft = v.New(len(goal.soft))
+		c.Soft.Upload(goal.soft, 0)
 	}
-	l.Restart, l.Noise, l.Example, l.Adv = d.Restart, d.Stream, b.Index, adv
-	return v.Iterate(&device.Call{Rows: len(b.Labels), X: b.X, Labels: labels, Loss: loss, Scale: 1}, &l)
+	return v.Iterate(c, &l)
 }
 
 func init() {

@@ -2,6 +2,7 @@ package attacks_test
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -11,25 +12,53 @@ import (
 	"rampart/nn/registry"
 )
 
-// each runs a test for every registered attack, with its defaults and in each norm that it knows.
+// quick are options of attacks whose defaults take long.
+var quick = map[string]string{
+	"cw":          "binary_search_steps = 3\nsteps = 12\nstep_size = 0.1\ninitial_const = 0.3\n",
+	"ead":         "binary_search_steps = 3\nsteps = 12\nstep_size = 0.05\ninitial_const = 0.3\n",
+	"hopskipjump": "steps = 3\ninitial_num_evals = 10\nmax_queries = 150\n",
+	"transfer":    "checkpoint = \"other\"\n",
+	"eot":         "samples = 2\n",
+}
+
+// each runs a test for every registered attack, with its defaults, the quick ones, and in each norm
+// that it knows.
 func each(t *testing.T, f func(t *testing.T, a attacks.Attack)) {
 	names := registry.Names[attacks.Attack]()
-	for _, want := range []string{"fgsm", "noise", "pgd"} {
+	for _, want := range []string{"apgd", "apgd_t", "autoattack", "fab", "fab_t", "fgsm", "noise", "pgd", "square"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("attack %q is not registered", want)
 		}
 	}
 	for _, name := range names {
-		for _, options := range []string{"", "norm = \"l2\"\neps = 0.8"} {
-			a, err := decoded(name, options)
+		for _, options := range []string{"", "norm = \"l2\"\neps = 0.8", "norm = \"l1\"\neps = 2.5"} {
+			a, err := decoded(name, quick[name]+options)
 			if err != nil && strings.Contains(err.Error(), "unknown key") {
 				continue // it has no such option
+			}
+			if err != nil && strings.Contains(err.Error(), "attack.norm") {
+				continue // it does not know the norm
 			}
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
 			}
+			frugal(a)
+			if s, ok := a.(attacks.Sourced); ok {
+				s.SetSource(build(t, spec(16), 1, 9))
+			}
 			t.Run(name+" "+a.Threat().String(), func(t *testing.T) { f(t, a) })
+		}
+	}
+}
+
+// frugal cuts an attack's budget to what a test can wait for: options by these names, whatever the
+// attack.
+func frugal(a attacks.Attack) {
+	v := reflect.ValueOf(a).Elem()
+	for i := range v.NumField() {
+		if most, ok := map[string]int64{"steps": 16, "n_queries": 25}[v.Type().Field(i).Tag.Get("toml")]; ok {
+			v.Field(i).SetInt(min(v.Field(i).Int(), most))
 		}
 	}
 }
@@ -44,8 +73,10 @@ func TestInsideBallAndBox(t *testing.T) {
 		for i := range d.Len() {
 			adv := res.Adv[i*pixels : (i+1)*pixels]
 			linf, l2 := distances(adv, clean[i*pixels:])
-			if a.Threat().Norm == attacks.Linf && linf > eps+1e-7 || a.Threat().Norm == attacks.L2 && l2 > eps*(1+1e-6) {
-				t.Errorf("example %d has moved by Linf %v, L2 %v", i, linf, l2)
+			l1 := attacks.L1.Distance(adv, clean[i*pixels:])
+			switch n := a.Threat().Norm; {
+			case n == attacks.Linf && linf > eps+1e-7, n == attacks.L2 && l2 > eps*(1+1e-6), n == attacks.L1 && l1 > eps*(1+1e-6):
+				t.Errorf("example %d has moved by Linf %v, L2 %v, L1 %v", i, linf, l2, l1)
 			}
 			for _, v := range adv {
 				if !(v >= 0 && v <= 1) {

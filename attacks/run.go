@@ -3,6 +3,7 @@ package attacks
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"rampart/data"
@@ -12,170 +13,193 @@ import (
 
 // Result is what an attack did to a data set. Slices are by example.
 type Result struct {
-	Attack     Attack
-	Adv        []float32 // the perturbed images, shaped like the data set
+	Attack     Attack    `json:"-"`
+	Adv        []float32 `json:"-"` // the perturbed images, inside ball and box, shaped like the data set
 	Prediction []int
 	Confidence []float32 // softmax probability of the prediction
 	Counts     device.Counts
 	Seconds    float64
 	// Cumulative says that runs after the first saw only the examples that had survived.
 	Cumulative bool
+	// Distance is how far the nearest adversarial example that a Minimal attack found lies from
+	// the clean image, in the threat's norm: 0 where the clean image is misclassified, +Inf where
+	// it found none. Nearest holds those images. Both are nil for other attacks.
+	Distance []float64 `json:"-"`
+	Nearest  []float32 `json:"-"`
+	// Parts are the results after each attack of a Sequence, without images.
+	Parts []*Result
 }
 
 // Progress is told how many of the total units of work are done; nil is nobody.
 type Progress func(done, total int)
 
-// Run attacks every example of a data set. It projects what the attack returns onto ball and box,
-// and judges it by a fresh forward pass in evaluation mode at another batch size. Restarts after
-// the first run only on examples that are still classified right. It stops between batches when
-// stop returns an error.
+// Runner runs attacks under the rules that no attack can change: what it returns is projected onto
+// ball and box and judged by a fresh forward pass in evaluation mode at another batch size;
+// restarts after the first, and the attacks of a Sequence after the first, run only on examples
+// that are still classified right.
+type Runner struct {
+	Victim Victim
+	Noise  rng.Stream
+	// Stop ends a run between batches when it returns an error; nil never does.
+	Stop     func() error
+	Progress Progress
+	// Save, where not nil, is given the state of the run after each batch; From, where not nil, is
+	// such a state, of the same attack on the same data set, to go on from.
+	Save func(*Partial) error
+	From *Partial
+}
+
+// Partial is a run in progress. It is plain data; its JSON leaves images and distances out.
+type Partial struct {
+	// Part is the number of the attack in its Sequence, Restart that of its run, and Next the
+	// position in Alive of the first example that it has still to see.
+	Part, Restart, Next int
+	Alive, Survivors    []int
+	Result              Result
+}
+
+// Run attacks every example of a data set.
 func Run(v Victim, a Attack, d *data.Dataset, noise rng.Stream, stop func() error, progress Progress) (*Result, error) {
-	if err := Check(a, v.Input()); err != nil {
+	return (&Runner{Victim: v, Noise: noise, Stop: stop, Progress: progress}).Run(a, d)
+}
+
+// Run attacks every example of a data set.
+func (r *Runner) Run(a Attack, d *data.Dataset) (*Result, error) {
+	if err := Check(a, r.Victim.Input()); err != nil {
 		return nil, err
 	}
-	begun := time.Now()
-	size := d.Size()
-	res := &Result{Attack: a, Adv: make([]float32, d.Len()*size), Prediction: make([]int, d.Len()),
-		Confidence: make([]float32, d.Len()), Cumulative: a.Restarts() > 1}
-	alive := make([]int, d.Len())
-	for i := range alive {
-		alive[i] = i
+	if err := CheckClasses(a, r.Victim.Classes()); err != nil {
+		return nil, err
 	}
-	w := newWorkspace(v, size)
-	for restart := range a.Restarts() {
-		var survivors []int
-		for start := 0; start < len(alive); start += v.Rows() {
-			if err := stop(); err != nil {
-				return nil, err
+	parts, err := Parts(a, r.Victim)
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.begin(a, d)
+	if err != nil {
+		return nil, err
+	}
+	_, sequence := a.(Sequence)
+	w := newWorkspace(r.Victim, d.Size())
+	total, before := 0, 0 // runs of all parts, and of those that are done
+	for _, part := range parts {
+		total += part.Restarts()
+	}
+	for i, part := range parts {
+		if i >= p.Part {
+			if err := r.part(w, p, part, d, sequence, func(done int) {
+				if r.Progress != nil {
+					r.Progress(before*d.Len()+done, total*d.Len())
+				}
+			}); err != nil {
+				return nil, fmt.Errorf("%s: %w", part.Label(), err)
 			}
-			rows := alive[start:min(start+v.Rows(), len(alive))]
-			if err := w.attack(a, d, rows, Draw{noise, uint32(restart)}, res); err != nil {
-				return nil, fmt.Errorf("%s: %w", a.Label(), err)
+			if sequence {
+				p.Result.Parts = append(p.Result.Parts, p.Result.snapshot(part))
 			}
-			for _, i := range rows {
-				if res.Prediction[i] == int(d.Label(i)) {
-					survivors = append(survivors, i)
+			p.Part, p.Restart = i+1, 0
+		}
+		before += part.Restarts()
+	}
+	p.Result.Attack = a
+	for i := range p.Result.Parts {
+		p.Result.Parts[i].Attack = parts[i]
+	}
+	return &p.Result, nil
+}
+
+// begin is the state before the first batch.
+func (r *Runner) begin(a Attack, d *data.Dataset) (*Partial, error) {
+	if r.From != nil {
+		if n := len(r.From.Result.Prediction); n != d.Len() {
+			return nil, fmt.Errorf("%s: a run on %d examples cannot go on with %d", a.Label(), n, d.Len())
+		}
+		return r.From, nil
+	}
+	p := &Partial{}
+	_, sequence := a.(Sequence)
+	if sequence {
+		clean, err := Clean(r.Victim, d)
+		if err != nil {
+			return nil, err
+		}
+		p.Result = *clean
+		p.Result.Cumulative = true
+	} else {
+		p.Result = Result{Adv: make([]float32, d.Len()*d.Size()), Prediction: make([]int, d.Len()), Confidence: make([]float32, d.Len()),
+			Cumulative: a.Restarts() > 1}
+		for i := range p.Result.Prediction {
+			p.Result.Prediction[i] = int(d.Label(i)) // not yet broken
+		}
+	}
+	if m, ok := a.(Minimal); ok && m.Minimal() {
+		p.Result.Cumulative = false
+		p.Result.Nearest, p.Result.Distance = make([]float32, d.Len()*d.Size()), make([]float64, d.Len())
+		for i := range p.Result.Distance {
+			p.Result.Distance[i] = math.Inf(1)
+		}
+	}
+	for i := range d.Len() {
+		if !sequence || p.Result.Prediction[i] == int(d.Label(i)) {
+			p.Alive = append(p.Alive, i)
+		}
+	}
+	return p, nil
+}
+
+// part runs one attack with its restarts. In a sequence its first run, too, counts only where it
+// breaks an example.
+func (r *Runner) part(w *workspace, p *Partial, a Attack, d *data.Dataset, sequence bool, progress func(done int)) error {
+	for ; p.Restart < a.Restarts(); p.Restart++ {
+		for p.Next < len(p.Alive) {
+			if r.Stop != nil {
+				if err := r.Stop(); err != nil {
+					return err
 				}
 			}
-			if progress != nil {
-				// Survivors stand for all examples, so that the share of work done never falls.
-				progress(restart*d.Len()+(start+len(rows))*d.Len()/len(alive), a.Restarts()*d.Len())
+			begun := time.Now()
+			rows := p.Alive[p.Next:min(p.Next+r.Victim.Rows(), len(p.Alive))]
+			if err := w.attack(a, d, rows, Draw{r.Noise, uint32(p.Restart)}, sequence || p.Restart > 0, &p.Result); err != nil {
+				return err
+			}
+			for _, i := range rows {
+				if p.Result.Distance != nil || p.Result.Prediction[i] == int(d.Label(i)) {
+					p.Survivors = append(p.Survivors, i)
+				}
+			}
+			p.Next += len(rows)
+			p.Result.Seconds += time.Since(begun).Seconds()
+			// Survivors stand for all examples, so that the share of work done never falls.
+			progress(p.Restart*d.Len() + p.Next*d.Len()/len(p.Alive))
+			if r.Save != nil {
+				if err := r.Save(p); err != nil {
+					return err
+				}
 			}
 		}
-		alive = survivors
-	}
-	res.Seconds = time.Since(begun).Seconds()
-	return res, nil
-}
-
-// workspace holds the device memory and the host copies of one batch.
-type workspace struct {
-	v                 Victim
-	x, adv            device.Tensor
-	clean, moved, out []float32
-	batch             Batch
-}
-
-func newWorkspace(v Victim, size int) *workspace {
-	n := v.Rows()
-	return &workspace{v: v, x: v.New(n * size), adv: v.New(n * size), clean: make([]float32, n*size), moved: make([]float32, n*size),
-		out: make([]float32, n*v.Classes()), batch: Batch{Labels: make([]int32, n), Index: make([]uint32, n)}}
-}
-
-// attack runs an attack once on some examples and enters the outcome where it is the first, or
-// where it is the one that breaks the example.
-func (w *workspace) attack(a Attack, d *data.Dataset, rows []int, draw Draw, res *Result) error {
-	size, n := d.Size(), len(rows)
-	for r, i := range rows {
-		d.Image(i, w.clean[r*size:(r+1)*size])
-		w.batch.Labels[r], w.batch.Index[r] = d.Label(i), d.Index(i)
-	}
-	w.x.Upload(w.clean[:n*size], 0)
-	b := Batch{X: w.x, Labels: w.batch.Labels[:n], Index: w.batch.Index[:n]}
-	counts, err := a.Perturb(w.v, &b, w.adv, draw)
-	if err != nil {
-		return err
-	}
-	res.Counts.Gradients += counts.Gradients
-	res.Counts.Zero += counts.Zero
-	res.Counts.NonFinite += counts.NonFinite
-	w.adv.Download(w.moved[:n*size], 0)
-	for r := range n {
-		a.Threat().Project(w.moved[r*size:(r+1)*size], w.clean[r*size:(r+1)*size])
-	}
-	if err := w.judge(n, size); err != nil {
-		return err
-	}
-	k := w.v.Classes()
-	for r, i := range rows {
-		z := w.out[r*k : (r+1)*k]
-		p := device.Argmax(z)
-		if draw.Restart > 0 && p == int(d.Label(i)) {
-			continue
-		}
-		res.Prediction[i], res.Confidence[i] = p, Confidence(z, p)
-		copy(res.Adv[i*size:(i+1)*size], w.moved[r*size:])
+		p.Alive, p.Survivors, p.Next = p.Survivors, nil, 0
 	}
 	return nil
 }
 
-// judge computes the logits of the projected examples in batches of another size than the attack's.
-func (w *workspace) judge(n, size int) error {
-	k := w.v.Classes()
-	step := max(w.v.Rows()*2/3, 1)
-	for start := 0; start < n; start += step {
-		rows := min(step, n-start)
-		w.x.Upload(w.moved[start*size:(start+rows)*size], 0)
-		z, err := logits(w.v, w.x, rows)
-		if err != nil {
-			return err
-		}
-		copy(w.out[start*k:], z)
+// snapshot is the result of a sequence after one of its attacks, whose cost alone it holds.
+func (r *Result) snapshot(a Attack) *Result {
+	s := &Result{Attack: a, Prediction: slices.Clone(r.Prediction), Confidence: slices.Clone(r.Confidence),
+		Counts: r.Counts, Seconds: r.Seconds, Cumulative: true}
+	for _, before := range r.Parts {
+		s.Counts, s.Seconds = s.Counts.Minus(before.Counts), s.Seconds-before.Seconds
 	}
-	return nil
+	return s
 }
 
-// Project moves an image to the nearest point of the ball around clean, then clips it to [0,1]:
-// clean lies in [0,1], so clipping only brings it nearer. What is no number becomes clean, and an
-// infinity the largest number.
-func (t Threat) Project(moved, clean []float32) {
-	eps := float32(t.Epsilon)
-	for i, v := range moved {
-		if v != v {
-			v = clean[i]
+// Correct counts the examples that are classified right.
+func (r *Result) Correct(d *data.Dataset) (n int) {
+	for i, p := range r.Prediction {
+		if p == int(d.Label(i)) {
+			n++
 		}
-		moved[i] = min(max(v, -math.MaxFloat32), math.MaxFloat32)
 	}
-	if t.Norm == Linf {
-		for i, v := range moved {
-			moved[i] = min(max(v, clean[i]-eps, 0), clean[i]+eps, 1)
-		}
-		return
-	}
-	squares := 0.0
-	for i, v := range moved {
-		diff := float64(v) - float64(clean[i])
-		squares += diff * diff
-	}
-	scale := 1.0
-	if norm := math.Sqrt(squares); norm > float64(t.Epsilon) {
-		scale = float64(t.Epsilon) / norm
-	}
-	for i, v := range moved {
-		if scale < 1 {
-			v = float32(float64(clean[i]) + (float64(v)-float64(clean[i]))*scale)
-		}
-		moved[i] = min(max(v, 0), 1)
-	}
-}
-
-// Confidence is the softmax probability of class p.
-func Confidence(logits []float32, p int) float32 {
-	sum := 0.0
-	for _, z := range logits {
-		sum += math.Exp(float64(z) - float64(logits[p]))
-	}
-	return float32(1 / sum)
+	return n
 }
 
 // Clean classifies a data set as it is.
@@ -188,10 +212,11 @@ func Clean(v Victim, d *data.Dataset) (*Result, error) {
 		n := min(v.Rows(), d.Len()-start)
 		for r := range n {
 			d.Image(start+r, w.moved[r*size:(r+1)*size])
+			w.batch.Index[r] = d.Index(start + r)
 		}
 		copy(res.Adv[start*size:], w.moved[:n*size])
 		w.x.Upload(w.moved[:n*size], 0)
-		z, err := logits(v, w.x, n)
+		z, err := logits(v, w.x, n, w.batch.Index)
 		if err != nil {
 			return nil, fmt.Errorf("clean: %w", err)
 		}
@@ -203,14 +228,4 @@ func Clean(v Victim, d *data.Dataset) (*Result, error) {
 	}
 	res.Seconds = time.Since(begun).Seconds()
 	return res, nil
-}
-
-// Correct counts the examples that are classified right.
-func (r *Result) Correct(d *data.Dataset) (n int) {
-	for i, p := range r.Prediction {
-		if p == int(d.Label(i)) {
-			n++
-		}
-	}
-	return n
 }

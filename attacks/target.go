@@ -24,8 +24,11 @@ func (t Target) Validate() error {
 // targetDraw is the step under which the random target of an example is drawn.
 const targetDraw = 1 << 20
 
-// classes returns what stands in the labels' place: the labels, or each example's target.
+// classes returns each example's target, nil for an untargeted attack.
 func (t Target) classes(v Victim, b *Batch, d Draw) ([]int32, error) {
+	if t == "" {
+		return nil, nil
+	}
 	k := v.Classes()
 	targets := make([]int32, len(b.Labels))
 	switch t {
@@ -39,7 +42,7 @@ func (t Target) classes(v Victim, b *Batch, d Draw) ([]int32, error) {
 			targets[i] = (y + 1) % int32(k)
 		}
 	case "least_likely":
-		logits, err := logits(v, b.X, len(b.Labels))
+		logits, err := logits(v, b.X, len(b.Labels), b.Index)
 		if err != nil {
 			return nil, err
 		}
@@ -52,24 +55,27 @@ func (t Target) classes(v Victim, b *Batch, d Draw) ([]int32, error) {
 			}
 			targets[i] = int32(least)
 		}
-	default:
-		return b.Labels, nil
 	}
 	return targets, nil
 }
 
 // logits returns the logits [n, classes] of examples on the victim's device.
-func logits(v Victim, x device.Tensor, n int) ([]float32, error) {
+func logits(v Victim, x device.Tensor, n int, index []uint32) ([]float32, error) {
 	out := v.New(n * v.Classes())
-	if err := v.Logits(&device.Call{Rows: n, X: x, Logits: out}); err != nil {
+	if err := v.Logits(&device.Call{Rows: n, X: x, Logits: out, Example: index[:n]}); err != nil {
 		return nil, err
 	}
 	host := make([]float32, out.Len())
 	out.Download(host, 0)
-	for i, z := range host {
-		if d := float64(z); math.IsNaN(d) || math.IsInf(d, 0) {
-			return nil, fmt.Errorf("a logit of class %d is %v: the network's weights have diverged", i%v.Classes(), d)
+	return host, finite(host, v.Classes())
+}
+
+// finite reports a logit that is no number.
+func finite(z []float32, classes int) error {
+	for i, v := range z {
+		if d := float64(v); math.IsNaN(d) || math.IsInf(d, 0) {
+			return fmt.Errorf("a logit of class %d is %v: the network's weights have diverged", i%classes, d)
 		}
 	}
-	return host, nil
+	return nil
 }

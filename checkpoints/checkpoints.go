@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 
+	"rampart/defenses/transform"
 	"rampart/nn"
 )
 
@@ -27,6 +28,8 @@ type Tensor struct {
 type File struct {
 	Tensors []Tensor
 	Meta    Meta
+	// Checksum is that of the file that was read; Write takes no notice of it.
+	Checksum string
 }
 
 // Meta describes a network. It holds no time and nothing of the run's speed, so that the same
@@ -35,10 +38,12 @@ type Meta struct {
 	Version     int         `json:"version"` // set by Read; Write writes Version
 	Model       Model       `json:"model"`
 	ThreatModel ThreatModel `json:"threat_model"`
-	Figures     []Figure    `json:"figures"`
-	Seed        uint64      `json:"seed"`
-	Provenance  Provenance  `json:"provenance"`
-	Config      string      `json:"-"` // the config as resolved, in TOML
+	// Transforms stand before the network wherever it is used.
+	Transforms transform.Chain `json:"transforms,omitempty"`
+	Figures    []Figure        `json:"figures"`
+	Seed       uint64          `json:"seed"`
+	Provenance Provenance      `json:"provenance"`
+	Config     string          `json:"-"` // the config as resolved, in TOML
 }
 
 // Model says how to build the network, and what it takes and gives.
@@ -106,7 +111,7 @@ func (c *container) checkpoint() (*File, error) {
 	if err := c.verify("checkpoint"); err != nil {
 		return nil, err
 	}
-	f := &File{Tensors: c.tensors}
+	f := &File{Tensors: c.tensors, Checksum: c.sum}
 	if err := decodeMetadata(c.metadata, &f.Meta); err != nil {
 		return nil, err
 	}

@@ -74,6 +74,10 @@ func TestRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if len(got.Checksum) != 64 {
+			t.Errorf("checksum %q", got.Checksum)
+		}
+		got.Checksum = ""
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}

@@ -1,6 +1,7 @@
 // Package data holds data sets of labelled images: where they come from (Source), how they are
-// split (HoldOut, Every), and how they are served in batches (Loader). Pixels stay bytes in
-// memory and become float32 in [0,1], channels last, when a batch is filled.
+// split (HoldOut, Every), how they are served in batches (Loader) and varied for training
+// (Augmentation). Pixels stay bytes in memory, or are decoded ahead of the step where they do not
+// fit, and become float32 in [0,1], channels last, when a batch is filled.
 package data
 
 import (
@@ -17,10 +18,11 @@ type Dataset struct {
 	Name    string // for a person: "mnist train"
 	H, W, C int
 	Classes []string // names; the label is the position
-	Pixels  []byte   // [N,H,W,C]
+	Pixels  []byte   // [N,H,W,C]; nil where images are decoded as they are needed
 	Labels  []int32  // [N]
 
 	index []uint32 // position of each example in the original file; nil where it is its own
+	lazy  *lazy    // images by position in the original file, where Pixels is nil
 }
 
 // NewDataset returns a data set of all images of a file, in the file's order, after checking that
@@ -72,8 +74,27 @@ func (d *Dataset) Index(i int) uint32 {
 
 // Image writes the pixels of example i, [H,W,C] in [0,1], to dst, of length at least Size.
 func (d *Dataset) Image(i int, dst []float32) {
-	size := d.Size()
-	src := d.Pixels[i*size : (i+1)*size]
+	if d.lazy == nil {
+		size := d.Size()
+		toUnit(dst, d.Pixels[i*size:(i+1)*size])
+		return
+	}
+	buffer := d.lazy.buffers.Get().(*[]byte)
+	toUnit(dst, d.lazy.image(d.Index(i), *buffer))
+	d.lazy.buffers.Put(buffer)
+}
+
+// Err returns the first error of an image that was read when the data set was loaded, but could
+// not be read again when it was needed; its pixels were 0 then. Data sets with Pixels have none.
+func (d *Dataset) Err() error {
+	if d.lazy == nil {
+		return nil
+	}
+	return d.lazy.failed()
+}
+
+// toUnit turns bytes into pixels in [0,1].
+func toUnit(dst []float32, src []byte) {
 	dst = dst[:len(src)]
 	for j, p := range src {
 		dst[j] = unit[p]
@@ -88,16 +109,20 @@ var unit = func() (u [256]float32) {
 	return u
 }()
 
-// Subset returns a copy of the examples at the given positions, in that order. Positions that do
+// Subset returns the examples at the given positions, in that order: a copy where d has Pixels. Positions that do
 // not exist are a programming mistake, and panic.
 func (d *Dataset) Subset(positions []int) *Dataset {
 	size := d.Size()
 	s := *d
-	s.Pixels = make([]byte, len(positions)*size)
+	if d.lazy == nil {
+		s.Pixels = make([]byte, len(positions)*size)
+	}
 	s.Labels = make([]int32, len(positions))
 	s.index = make([]uint32, len(positions))
 	for k, i := range positions {
-		copy(s.Pixels[k*size:(k+1)*size], d.Pixels[i*size:(i+1)*size])
+		if d.lazy == nil {
+			copy(s.Pixels[k*size:(k+1)*size], d.Pixels[i*size:(i+1)*size])
+		}
 		s.Labels[k] = d.Labels[i]
 		s.index[k] = d.Index(i)
 	}
@@ -108,7 +133,9 @@ func (d *Dataset) Subset(positions []int) *Dataset {
 func (d *Dataset) Slice(lo, hi int) *Dataset {
 	size := d.Size()
 	s := *d
-	s.Pixels = d.Pixels[lo*size : hi*size : hi*size]
+	if d.lazy == nil {
+		s.Pixels = d.Pixels[lo*size : hi*size : hi*size]
+	}
 	s.Labels = d.Labels[lo:hi:hi]
 	s.index = make([]uint32, hi-lo)
 	for k := range s.index {
@@ -122,7 +149,11 @@ func (d *Dataset) Slice(lo, hi int) *Dataset {
 func (d *Dataset) Checksum() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %d %d %d %d\n", d.Len(), d.H, d.W, d.C, len(d.Classes))
-	h.Write(d.Pixels)
+	if d.lazy == nil {
+		h.Write(d.Pixels)
+	} else {
+		d.lazy.each(d.Len(), d.Index, func(image []byte) { h.Write(image) })
+	}
 	labels := make([]byte, 4*len(d.Labels))
 	for i, l := range d.Labels {
 		binary.LittleEndian.PutUint32(labels[4*i:], uint32(l))

@@ -163,6 +163,25 @@ func TestHoldOutSizes(t *testing.T) {
 	}
 }
 
+func TestSample(t *testing.T) {
+	d := numbered(t, 300)
+	for _, n := range []int{1, 40, 300} {
+		drawn, err := Sample(d, n, 1)
+		if err != nil || drawn.Len() != n {
+			t.Fatalf("%d: %v", n, err)
+		}
+		check(t, drawn)
+		if _, held, _ := HoldOut(d, 40, 1); n == 40 && drawn.Checksum() != held.Checksum() {
+			t.Error("another draw than HoldOut's")
+		}
+	}
+	for _, n := range []int{0, 301} {
+		if _, err := Sample(d, n, 1); err == nil || !strings.Contains(err.Error(), "choose 1 to 300") {
+			t.Errorf("n = %d: got %v", n, err)
+		}
+	}
+}
+
 func TestEvery(t *testing.T) {
 	d := numbered(t, 300)
 	for n, want := range map[int][]uint32{3: {0, 100, 200}, 1: {0}, 7: {0, 42, 85, 128, 171, 214, 257}} {

@@ -24,6 +24,18 @@ func HoldOut(train *Dataset, n int, seed uint64) (rest, held *Dataset, err error
 	return train.Subset(order[n:]), train.Subset(order[:n]), nil
 }
 
+// Sample draws n examples with the seed, in the order of d: the draw of HoldOut, which may be all.
+func Sample(d *Dataset, n int, seed uint64) (*Dataset, error) {
+	if n < 1 || n > d.Len() {
+		return nil, fmt.Errorf("cannot draw %d of the %d examples of %q: choose 1 to %[2]d", n, d.Len(), d.Name)
+	}
+	if n == d.Len() {
+		return d, nil
+	}
+	_, drawn, err := HoldOut(d, n, seed)
+	return drawn, err
+}
+
 // Every returns n evenly spaced examples of a test set: for 1000 of 10000 every tenth, from the
 // first. n = 0 means all of them.
 func Every(test *Dataset, n int) (*Dataset, error) {

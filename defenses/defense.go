@@ -3,21 +3,19 @@
 package defenses
 
 import (
-	"fmt"
+	"strings"
 
 	"rampart/attacks"
+	"rampart/configs"
 	"rampart/data"
-	"rampart/nn"
-	"rampart/nn/device"
 	"rampart/nn/registry"
-	"rampart/nn/rng"
 )
 
-// Defense is a training method with its options. It keeps no state between steps: a run that is
-// resumed continues from the session's step alone.
+// Defense is a training method with its options. It keeps nothing between steps: what it must keep
+// lies in Session.State, so that a run that is resumed goes on to the same bits.
 type Defense interface {
 	Validate() error
-	// Share is the share of adversarial examples in a minibatch.
+	// Share is the share of a minibatch's examples that are attacked.
 	Share() float64
 	// Attack is the attack that the defence trains against; nil for none.
 	Attack() attacks.Attack
@@ -25,7 +23,125 @@ type Defense interface {
 	Step(s *Session, b *data.Batch) (Metrics, error)
 }
 
-// Metrics are sums over the rows of a step.
+// What a Defense may be besides. A defence that wraps another one has Unwrap() Defense, and is all
+// that the other is.
+type (
+	// Wide is a Defense whose parameter gradient takes more rows than the batch has examples.
+	Wide interface{ Rows(batch int) int }
+	// Replayer is a Defense that makes several steps in a row on each batch.
+	Replayer interface{ Replays() int }
+	// Guarded is a Defense whose training ends where the probed robust accuracy falls by more than
+	// Guard below its best, with the weights of that best.
+	Guarded interface{ Guard() float64 }
+	// Student is a Defense that learns from a hardened teacher; see Session.Teacher.
+	Student interface{ Student() }
+	// OwnLoss is a Defense that may have a loss of its own, and cannot take the soft labels of a
+	// defensive distillation then.
+	OwnLoss interface{ OwnLoss() bool }
+	// Many is a Defense against more attacks than its Attack.
+	Many interface{ Attacks() []attacks.Attack }
+	// Worker is a Defense whose work for an example is not that of its attacks and rows.
+	Worker interface {
+		Work() (attack, update float64)
+	}
+)
+
+// as finds T in a defence or in what it wraps.
+func as[T any](d Defense) (t T, ok bool) {
+	for d != nil {
+		if t, ok = d.(T); ok {
+			return t, true
+		}
+		wrapper, wraps := d.(interface{ Unwrap() Defense })
+		if !wraps {
+			break
+		}
+		d = wrapper.Unwrap()
+	}
+	return t, false
+}
+
+// Unwrapped is the defence below those that wrap it.
+func Unwrapped(d Defense) Defense {
+	for {
+		wrapper, wraps := d.(interface{ Unwrap() Defense })
+		if !wraps {
+			return d
+		}
+		d = wrapper.Unwrap()
+	}
+}
+
+// Rows is the number of rows that the network's programs must take for batches of a size.
+func Rows(d Defense, batch int) int {
+	if w, ok := as[Wide](d); ok {
+		return w.Rows(batch)
+	}
+	return batch
+}
+
+// Replays is the number of steps that are made on each batch.
+func Replays(d Defense) int {
+	if r, ok := as[Replayer](d); ok {
+		return r.Replays()
+	}
+	return 1
+}
+
+// Guard is the fall of robust accuracy that ends the training, 0 for none.
+func Guard(d Defense) float64 {
+	if g, ok := as[Guarded](d); ok {
+		return g.Guard()
+	}
+	return 0
+}
+
+// NeedsTeacher reports whether a defence learns from a hardened teacher.
+func NeedsTeacher(d Defense) bool {
+	_, ok := as[Student](d)
+	return ok
+}
+
+// HasOwnLoss reports whether a defence cannot learn from the soft labels of a defensive distillation.
+func HasOwnLoss(d Defense) bool {
+	o, ok := as[OwnLoss](d)
+	return ok && o.OwnLoss()
+}
+
+// Attacks are all that a defence trains against.
+func Attacks(d Defense) []attacks.Attack {
+	if m, ok := as[Many](d); ok {
+		return m.Attacks()
+	}
+	if a := d.Attack(); a != nil {
+		return []attacks.Attack{a}
+	}
+	return nil
+}
+
+// ThreatModel names what a defence trains against, "" for nothing.
+func ThreatModel(d Defense) string {
+	var list []string
+	for _, a := range Attacks(d) {
+		list = append(list, a.Threat().String())
+	}
+	return strings.Join(list, " and ")
+}
+
+// Work is what a step costs for each example of its batch, at the most: gradients in the image, and
+// rows of the parameter gradient.
+func Work(d Defense) (attack, update float64) {
+	if w, ok := d.(Worker); ok {
+		return w.Work()
+	}
+	for _, a := range Attacks(d) {
+		attack += d.Share() * float64(a.Gradients())
+	}
+	return attack, float64(Rows(d, 1))
+}
+
+// Metrics are sums over the examples of a step. In a batch that holds its examples both attacked
+// and clean, Rows counts each once.
 type Metrics struct {
 	Loss                                   float64
 	Rows, CleanRows, CleanCorrect          int
@@ -46,83 +162,43 @@ func (m *Metrics) Add(o Metrics) {
 	m.BadGradients += o.BadGradients
 }
 
-// Session is a network in training, with the device memory of a batch.
-type Session struct {
-	Model *nn.Model
-	// Teacher, where not nil, gives the targets of a distillation at Temperature.
-	Teacher     *nn.Model
-	Temperature float32
-	// Step numbers the batches from 0; EpsilonScale is the epsilon schedule's factor at it.
-	Step         int
-	EpsilonScale float64
-	// Noise draws the attacks' random starts, Dropout the masks.
-	Noise   rng.Stream
-	Dropout uint64
-
-	x, adv, logits, value, soft device.Tensor
-	hostLogits, hostValue       []float32
-}
-
-// NewSession makes a session for batches of rows.
-func NewSession(m *nn.Model, rows int) *Session {
-	size, k := m.Input().Size(), m.Classes()
-	return &Session{Model: m, EpsilonScale: 1, x: m.New(rows * size), adv: m.New(rows * size), logits: m.New(rows * k),
-		value: m.New(rows), soft: m.New(rows * k), hostLogits: make([]float32, rows*k), hostValue: make([]float32, rows)}
-}
-
-// upload puts a batch on the device; labels outside the network's classes are an error.
-func (s *Session) upload(b *data.Batch) error {
-	if len(b.Labels) > len(s.hostValue) {
-		return fmt.Errorf("a batch of %d in a session for %d", len(b.Labels), len(s.hostValue))
+// validAttack judges the table [defense.attack].
+func validAttack(c configs.Choice[attacks.Attack]) error {
+	if !c.Set() {
+		return registry.Errorf("attack", "a [defense.attack] table is needed")
 	}
-	s.x.Upload(b.X, 0)
+	if n := c.Value.Restarts(); n > 1 {
+		return registry.Errorf("attack.restarts", "%d restarts: training makes one run of its attack on each example", n)
+	}
 	return nil
 }
 
-// update computes the parameter gradient on x, whose first adversarial rows were attacked. The
-// loss is cross-entropy on the labels or, in a distillation, on the teacher's outputs for the
-// clean images in s.x.
-func (s *Session) update(x device.Tensor, b *data.Batch, adversarial int) (Metrics, error) {
-	rows := len(b.Labels)
-	c := device.Call{Rows: rows, X: x, Labels: b.Labels, Loss: nn.CrossEntropy{Temperature: s.Temperature},
-		Scale: 1 / float32(rows), Logits: s.logits, Value: s.value, Noise: s.Dropout + uint64(s.Step)}
-	if s.Teacher != nil {
-		if err := s.Teacher.Logits(&device.Call{Rows: rows, X: s.x, Logits: s.soft}); err != nil {
-			return Metrics{}, fmt.Errorf("teacher: %w", err)
-		}
-		c.Soft, c.Loss = s.soft, nn.Distill{Temperature: s.Temperature}
+// chosen is an attack of our own as the default of a table.
+func chosen[A attacks.Attack](name string, set func(a A)) configs.Choice[attacks.Attack] {
+	c, err := configs.Choose[attacks.Attack](name)
+	if err != nil {
+		panic(err) // registered by package attacks
 	}
-	if err := s.Model.ParamGrad(&c); err != nil {
-		return Metrics{}, err
-	}
-	return s.measure(b, adversarial), nil
+	set(c.Value.(A))
+	return c
 }
 
-// measure counts what the step's own forward pass got right.
-func (s *Session) measure(b *data.Batch, adversarial int) Metrics {
-	k, rows := s.Model.Classes(), len(b.Labels)
-	s.logits.Download(s.hostLogits[:rows*k], 0)
-	s.value.Download(s.hostValue[:rows], 0)
-	m := Metrics{Rows: rows, AdversarialRows: adversarial, CleanRows: rows - adversarial}
-	for r, y := range b.Labels {
-		m.Loss += float64(s.hostValue[r])
-		if device.Argmax(s.hostLogits[r*k:(r+1)*k]) != int(y) {
-			continue
-		}
-		if r < adversarial {
-			m.AdversarialCorrect++
-		} else {
-			m.CleanCorrect++
-		}
+// Smoothing gives a defence its option label_smoothing.
+type Smoothing struct {
+	// Label is the share of the target that is spread evenly over all classes.
+	Label configs.Number `toml:"label_smoothing"`
+}
+
+// Validate reports a share outside [0,1).
+func (s Smoothing) Validate() error {
+	if !(s.Label >= 0 && s.Label < 1) {
+		return registry.Errorf("label_smoothing", "%v must lie in [0,1)", float64(s.Label))
 	}
-	return m
+	return nil
 }
 
 // Natural is ordinary training on clean images: the undefended network.
-type Natural struct{}
-
-// Validate implements Defense.
-func (*Natural) Validate() error { return nil }
+type Natural struct{ Smoothing }
 
 // Share implements Defense.
 func (*Natural) Share() float64 { return 0 }
@@ -130,15 +206,25 @@ func (*Natural) Share() float64 { return 0 }
 // Attack implements Defense.
 func (*Natural) Attack() attacks.Attack { return nil }
 
+// OwnLoss implements OwnLoss.
+func (d *Natural) OwnLoss() bool { return d.Label > 0 }
+
 // Step implements Defense.
-func (*Natural) Step(s *Session, b *data.Batch) (Metrics, error) {
+func (d *Natural) Step(s *Session, b *data.Batch) (Metrics, error) {
 	if err := s.upload(b); err != nil {
 		return Metrics{}, err
 	}
-	return s.update(s.x, b, 0)
+	return s.update(s.x, b, 0, d.Smoothing)
 }
 
 func init() {
 	registry.Kind[Defense]("defence")
 	registry.Register("natural", func() Defense { return &Natural{} })
+}
+
+func positive(key string, v float64) error {
+	if !(v > 0) {
+		return registry.Errorf(key, "%v must be above 0", v)
+	}
+	return nil
 }

@@ -15,10 +15,10 @@ import (
 )
 
 // TestRegistered: every defence makes a step with its defaults, the same one on any number of
-// threads, and keeps nothing from one step to the next.
+// threads, and keeps nothing from one step to the next but in the session's state.
 func TestRegistered(t *testing.T) {
 	names := registry.Names[defenses.Defense]()
-	for _, want := range []string{"natural", "pgd_at"} {
+	for _, want := range []string{"alp", "ard", "awp", "fgsm_rs", "free_at", "friendly", "mart", "natural", "pgd_at", "rslad", "trades", "union"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("defence %q is not registered", want)
 		}
@@ -39,8 +39,11 @@ func TestRegistered(t *testing.T) {
 			for _, threads := range []int{1, 2, 5} {
 				m := model(t, threads, 1, nn.MLP{Hidden: []int{12}})
 				s := session(m, 3)
+				if defenses.NeedsTeacher(d) {
+					s.Teacher = model(t, threads, 2, nn.MLP{Hidden: []int{12}})
+				}
 				got := step(t, d, s, batch(1))
-				if got.Rows != rows || got.CleanRows+got.AdversarialRows != rows || !(got.Loss > 0) || math.IsInf(got.Loss, 0) ||
+				if got.Rows != rows || got.CleanRows+got.AdversarialRows != defenses.Rows(d, rows) || !(got.Loss > 0) || math.IsInf(got.Loss, 0) ||
 					got.CleanCorrect > got.CleanRows || got.AdversarialCorrect > got.AdversarialRows {
 					t.Errorf("metrics %+v", got)
 				}
@@ -53,6 +56,7 @@ func TestRegistered(t *testing.T) {
 				s.Step = 4
 				step(t, d, s, batch(2))
 				s.Step = 3
+				clear(s.State)
 				if step(t, d, s, batch(1)); !slices.Equal(gradient(m), want) {
 					t.Error("the same step gives another gradient after another one")
 				}
@@ -208,9 +212,32 @@ func TestValidate(t *testing.T) {
 		{"name = \"pgd_at\"\nadversarial = 1.5", `t.toml:3: "defense.adversarial": 1.5 must be a share above 0 and at most 1 (for none, choose the defence "natural")`},
 		{"name = \"pgd_at\"\nattack.restarts = 2", `t.toml:3: "defense.attack.restarts": 2 restarts: training makes one run of its attack on each example`},
 		{"name = \"pgd_at\"\nattack.eps = 2", `t.toml:3: "defense.attack.eps": 2 is more than the whole range of a pixel in [0,1]: in Linf use a value such as 0.3 or "8/255"`},
-		{"name = \"pgd_at\"\nattack.name = \"pdg\"", `t.toml:3: "defense.attack.name": unknown attack "pdg": did you mean "pgd"? known: fgsm, noise, pgd`},
-		{"name = \"natural\"\nadversarial = 0.5", `t.toml:3: unknown key "defense.adversarial": the keys here are name`},
-		{`name = "pgdat"`, `t.toml:2: "defense.name": unknown defence "pgdat": did you mean "pgd_at"? known: natural, pgd_at`},
+		{"name = \"pgd_at\"\nattack.name = \"pdg\"", `t.toml:3: "defense.attack.name": unknown attack "pdg": did you mean "pgd"? known: ` + strings.Join(registry.Names[attacks.Attack](), ", ")},
+		{"name = \"natural\"\nadversarial = 0.5", `t.toml:3: unknown key "defense.adversarial": the keys here are name, label_smoothing`},
+		{"name = \"pgd_at\"\nmix = \"half\"", `t.toml:3: "defense.mix": unknown mix "half": use "share" (of each minibatch) or "loss" (a weighted sum over all of it)`},
+		{"name = \"pgd_at\"\nlabel_smoothing = 1", `t.toml:3: "defense.label_smoothing": 1 must lie in [0,1)`},
+		{`name = "trades"`, ``},
+		{"name = \"trades\"\nbeta = 0", `t.toml:3: "defense.beta": 0 must be above 0`},
+		{"name = \"trades\"\nattack.loss = \"margin\"", `t.toml:3: "defense.attack.loss": "margin": this defence ascends a loss of its own, leave the option out`},
+		{"name = \"trades\"\nattack.target = \"next\"", `t.toml:3: "defense.attack.target": "next": this defence ascends a loss without a target, leave the option out`},
+		{"name = \"rslad\"\nattack.name = \"noise\"", `t.toml:3: "defense.attack.name": this defence ascends a loss of its own: choose the attack "pgd" or "fgsm"`},
+		{"name = \"mart\"\nbeta = -1", `t.toml:3: "defense.beta": -1 must be above 0`},
+		{"name = \"alp\"\nattack.restarts = 3", `t.toml:3: "defense.attack.restarts": 3 restarts: training makes one run of its attack on each example`},
+		{"name = \"fgsm_rs\"\nguard = 1", `t.toml:3: "defense.guard": 1 is no fall of an accuracy: it must lie in [0,1), 0 for no guard`},
+		{"name = \"fgsm_rs\"\nattack.random_start = false", `t.toml:3: "defense.attack": fast training is that against "fgsm" with random_start = true: for other attacks choose the defence "pgd_at"`},
+		{"name = \"free_at\"\nreplays = 0", `t.toml:3: "defense.replays": 0 must be at least 1`},
+		{"name = \"free_at\"\nstep_size = -1", `t.toml:3: "defense.step_size": -1 must not be negative (0 means eps)`},
+		{"name = \"friendly\"\ntau = 3", `t.toml:1: "defense.tau_final": 2 is less than tau = 3, and tau only rises`},
+		{"name = \"friendly\"\nattack.keep_best = true", `t.toml:3: "defense.attack.early_stop": friendly training has its own early stop: leave out early_stop and keep_best`},
+		{"name = \"friendly\"\nattack.name = \"fgsm\"", `t.toml:3: "defense.attack.name": friendly training stops the steps of "pgd", and needs it`},
+		{"name = \"awp\"\nbase.name = \"trades\"\nbase.beta = 2", ``},
+		{"name = \"awp\"\nbase.name = \"awp\"", `t.toml:3: "defense.base.name": weights are perturbed once: choose another defence than "awp"`},
+		{"name = \"awp\"\nwarmup = 1", `t.toml:3: "defense.warmup": 1 is not a share of the steps below 1`},
+		{"name = \"ard\"\nalpha = 0", `t.toml:3: "defense.alpha": 0 must be above 0 and at most 1`},
+		{"name = \"ard\"\ntemperature = 0", `t.toml:3: "defense.temperature": 0 must be above 0`},
+		{"name = \"union\"\ncombine = \"min\"", `t.toml:3: "defense.combine": unknown combination "min": use "max" or "average"`},
+		{"name = \"union\"\n[[defense.attack]]\nname = \"pgd\"", `t.toml:3: "defense.attack": a union has at least two [[defense.attack]] tables, not 1`},
+		{`name = "pgdat"`, `t.toml:2: "defense.name": unknown defence "pgdat": did you mean "pgd_at"? known: alp, ard, awp, fgsm_rs, free_at, friendly, mart, natural, pgd_at, rslad, trades, union`},
 	} {
 		var into struct {
 			Defense configs.Choice[defenses.Defense] `toml:"defense"`
@@ -223,7 +250,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%q:\n got %s\nwant %s", c.text, got, c.want)
 		}
 	}
-	if err := (&defenses.PGDAT{Adversarial: 1}).Validate(); err == nil || !strings.Contains(err.Error(), "[defense.attack] table is needed") {
+	if err := (&defenses.PGDAT{Adversarial: 1, Mix: "share"}).Validate(); err == nil || !strings.Contains(err.Error(), "[defense.attack] table is needed") {
 		t.Errorf("without an attack: %v", err)
 	}
 }

@@ -23,7 +23,7 @@ const (
 
 func model(t *testing.T, threads int, seed uint64, m nn.MLP) *nn.Model {
 	t.Helper()
-	net, err := nn.Build(nn.Spec{Arch: "mlp", Options: &m, Input: nn.Shape{H: 5, W: 5, C: 1}, Classes: classes}, cpu.New(threads), rows, rng.New(seed, "init"))
+	net, err := nn.Build(nn.Spec{Arch: "mlp", Options: &m, Input: nn.Shape{H: 5, W: 5, C: 1}, Classes: classes}, cpu.New(threads), 2*rows, rng.New(seed, "init"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func (p *paint) Perturb(_ attacks.Victim, b *attacks.Batch, adv device.Tensor, d
 func painting(share configs.Number) (*defenses.PGDAT, *[]painted) {
 	calls := new([]painted)
 	attack := &paint{attacks.Noise{Bound: attacks.Bound{Norm: attacks.Linf, Epsilon: 0.4}, Runs: 1}, calls}
-	return &defenses.PGDAT{Adversarial: share, With: configs.Choice[attacks.Attack]{Name: "paint", Value: attack}}, calls
+	return &defenses.PGDAT{Adversarial: share, Mix: "share", With: configs.Choice[attacks.Attack]{Name: "paint", Value: attack}}, calls
 }
 
 // paintedBatch is a batch whose first n images are painted.

@@ -14,6 +14,7 @@ import (
 type compiler struct {
 	*graph
 	program *device.Program
+	trains  bool          // computes gradients of parameters
 	buffers map[int64]int // by node
 	// pools and norms find the second output of a forward kernel for its gradient's kernel.
 	pools map[poolKey]int
@@ -29,7 +30,7 @@ type poolKey struct {
 // compile walks back from the outputs and keeps what they need: gorgonia removes no dead code, and
 // an attack never computes the gradient of a weight.
 func (g *graph) compile(name string, rows int, inputGrad, paramGrads bool) (*device.Program, error) {
-	c := &compiler{graph: g, buffers: map[int64]int{}, pools: map[poolKey]int{}, norms: map[int]int{},
+	c := &compiler{graph: g, trains: paramGrads, buffers: map[int64]int{}, pools: map[poolKey]int{}, norms: map[int]int{},
 		program: &device.Program{Name: name, Rows: rows, X: -1, Logits: -1, Seed: -1, Value: -1, InputGrad: -1}}
 	c.program.X = c.visit(g.x)
 	c.program.Logits = c.visit(g.logits)
@@ -122,7 +123,7 @@ func (c *compiler) loss(n *gorgonia.Node) int {
 	classes := n.Shape()[1]
 	logits := c.visit(c.logits)
 	c.program.Seed, c.program.Value = c.row(classes), c.row(1)
-	c.program.Instrs = append(c.program.Instrs, device.Instr{Op: device.ApplyLoss{Classes: classes},
+	c.program.Instrs = append(c.program.Instrs, device.Instr{Op: device.ApplyLoss{Classes: classes, Batch: c.trains},
 		In: []int{logits}, Out: []int{c.program.Seed, c.program.Value}})
 	return c.program.Seed
 }

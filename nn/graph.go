@@ -119,8 +119,13 @@ func (b *builder) ensemble(spec Spec, prefix string) (*gorgonia.Node, error) {
 		}
 		members = append(members, logits)
 	}
-	if spec.Combine == MeanProbability {
+	switch spec.Combine {
+	case MeanProbability:
 		return op.LogMeanSoftmax(members)
+	case MajorityVote:
+		return op.Vote(members)
+	case Stacked:
+		return op.Stack(members)
 	}
 	sum := members[0]
 	for _, m := range members[1:] {

@@ -8,7 +8,12 @@ import (
 )
 
 // CrossEntropy is -log softmax(z/T)[label], computed on logits. T is 1 where Temperature is 0.
-type CrossEntropy struct{ Temperature float32 }
+type CrossEntropy struct {
+	Temperature float32
+	// Smoothing is the share of the target that is spread evenly over all classes, the label's
+	// included (Szegedy et al. 2016, section 7), as PyTorch's label_smoothing.
+	Smoothing float32
+}
 
 // Distill is the cross-entropy between softmax(soft/T), soft being a teacher's logits, and
 // softmax(z/T) (Hinton et al. 2015, section 2; Papernot et al. 2016 for defensive distillation).
@@ -55,22 +60,34 @@ func (l CrossEntropy) Rows(b *device.Block) {
 	var stack [maxStackClasses]float64
 	p := probabilities(stack[:], b.Classes)
 	for i := range b.Rows {
-		z, g, y := b.Logits[i*b.Classes:][:b.Classes], b.Grad[i*b.Classes:][:b.Classes], b.Labels[i]
-		top, rest := softmax(p, z, t)
-		b.Value[i] = float32((top-float64(z[y]))/t + rest)
-		for j := range g {
-			g[j] = float32(p[j] / t)
-		}
-		// 1-p[y] as a sum of the others keeps its precision when p[y] is close to 1: that is
-		// where float32 attacks lose their gradient.
-		others := 0.0
-		for j := range g {
-			if j != int(y) {
-				others += p[j]
-			}
-		}
-		g[y] = float32(-others / t)
+		b.Value[i] = float32(crossEntropy(row(b.Grad, i, b.Classes), row(b.Logits, i, b.Classes), p, b.Labels[i], t, float64(l.Smoothing)))
 	}
+}
+
+// row is row i of a block.
+func row(values []float32, i, classes int) []float32 { return values[i*classes:][:classes] }
+
+// crossEntropy returns the loss of one row at temperature t and writes its gradient; p is scratch.
+func crossEntropy(g, z []float32, p []float64, y int32, t, smoothing float64) float64 {
+	top, rest := softmax(p, z, t)
+	even := smoothing / float64(len(z))
+	// 1-p[y] as a sum of the others keeps its precision when p[y] is close to 1: that is
+	// where float32 attacks lose their gradient.
+	others := 0.0
+	for j := range g {
+		if j != int(y) {
+			others += p[j]
+		}
+		g[j] = float32((p[j] - even) / t)
+	}
+	g[y] = float32((smoothing - even - others) / t)
+	value := (1 - smoothing) * ((top-float64(z[y]))/t + rest)
+	if smoothing > 0 {
+		for _, v := range z {
+			value += even * ((top-float64(v))/t + rest)
+		}
+	}
+	return value
 }
 
 // Rows implements device.Loss. b.Soft holds the teacher's logits.

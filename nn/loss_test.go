@@ -19,7 +19,9 @@ func evaluate(l device.Loss, logits, soft []float32, label int32) (float64, []fl
 
 var losses = []device.Loss{
 	CrossEntropy{}, CrossEntropy{Temperature: 1}, CrossEntropy{Temperature: 20}, CrossEntropy{Temperature: 0.5},
+	CrossEntropy{Smoothing: 0.1}, CrossEntropy{Temperature: 3, Smoothing: 0.3},
 	Distill{}, Distill{Temperature: 5}, Margin{},
+	DLR{}, TargetedDLR{}, LogitDifference{}, Targeted{DLR{}},
 	Targeted{CrossEntropy{}}, Targeted{CrossEntropy{Temperature: 3}}, Targeted{Margin{}}, Targeted{Distill{Temperature: 2}},
 }
 
@@ -62,6 +64,7 @@ func TestLossValues(t *testing.T) {
 		{CrossEntropy{}, []float32{0, 0, 0, 0}, 2, ln(4)},
 		{CrossEntropy{}, []float32{1, 3}, 0, ln(1 + math.Exp(2))},
 		{CrossEntropy{Temperature: 2}, []float32{1, 3}, 0, ln(1 + math.E)},
+		{CrossEntropy{Smoothing: 0.2}, []float32{1, 3}, 0, 0.9*ln(1+math.Exp(2)) + 0.1*ln(1+math.Exp(-2))},
 		{Distill{}, []float32{1, 3}, 0, (ln(1+math.Exp(2)) + ln(1+math.Exp(-2))) / 2}, // soft is uniform
 		{Margin{}, []float32{1, 3, 7}, 1, 4},
 		{Margin{}, []float32{1, 3, 7}, 2, -4},
@@ -79,9 +82,10 @@ func TestLossValues(t *testing.T) {
 // gradient keep what float32 can hold.
 func TestLossExtremes(t *testing.T) {
 	for _, l := range losses {
-		for _, logits := range [][]float32{{1e4, -1e4, 0}, {-1e4, 1e4, 1e4}, {1e30, -1e30, 0}, {0, 0, 1e4}} {
-			for label := range int32(3) {
-				v, grad := evaluate(l, logits, []float32{-1e4, 1e4, 0}, label)
+		for _, logits := range [][]float32{{1e4, -1e4, 0, 0}, {-1e4, 1e4, 1e4, 1e4}, {1e30, -1e30, 0, 1}, {0, 0, 1e4, 0},
+			{0, 0, 0, 0}, {1e30, 1e30, 1e30, -1e30}, {3e-10, 2e-10, 1e-10, -1e30}, {1, 1, 1, 1e-30}} {
+			for label := range int32(4) {
+				v, grad := evaluate(l, logits, []float32{-1e4, 1e4, 0, 0}, label)
 				if math.IsNaN(v) || math.IsInf(v, 0) || slices.ContainsFunc(grad, func(g float32) bool { return g != g || math.IsInf(float64(g), 0) }) {
 					t.Errorf("%T%+v of %v, label %d: value %v, gradient %v", l, l, logits, label, v, grad)
 				}
@@ -133,11 +137,11 @@ func TestLossManyClasses(t *testing.T) {
 				if float32(v) != b.Value[r] || !slices.Equal(grad, b.Grad[r*classes:][:classes]) {
 					t.Errorf("row %d differs from the same row alone", r)
 				}
-				sum := 0.0
+				sum, scale := 0.0, 1.0
 				for _, g := range grad {
-					sum += float64(g)
+					sum, scale = sum+float64(g), max(scale, math.Abs(float64(g)))
 				}
-				if math.Abs(sum) > 1e-5 { // a shift of all logits changes no loss
+				if math.Abs(sum) > 1e-5*scale { // a shift of all logits changes no loss
 					t.Errorf("row %d: the gradient sums to %v", r, sum)
 				}
 			}

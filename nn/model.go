@@ -24,7 +24,10 @@ type Model struct {
 	inputGrad,
 	paramGrad device.Executable
 	programs []*device.Program
-	steps    int
+	train    *graph
+	// bothGrads also computes the input's gradient in training mode; it is made on first use.
+	bothGrads device.Executable
+	steps     int
 }
 
 // Build makes a network with fresh weights drawn from init, ready for batches of up to rows.
@@ -42,7 +45,7 @@ func Build(spec Spec, dev device.Device, rows int, init rng.Stream) (*Model, err
 			return nil, fmt.Errorf("build model: %w", err)
 		}
 	}
-	m := &Model{Spec: spec, Device: dev, rows: rows, specs: eval.params, params: &device.Parameters{}}
+	m := &Model{Spec: spec, Device: dev, rows: rows, specs: eval.params, params: &device.Parameters{}, train: train}
 	if err := m.allocate(init); err != nil {
 		return nil, fmt.Errorf("build model: %w", err)
 	}
@@ -112,6 +115,7 @@ func (p param) initial(stream rng.Stream, index uint32) []float32 {
 		receptive *= d
 	}
 	switch p.init.Weights {
+	case "zeros":
 	case "truncated_normal":
 		stream.TruncatedNormal(v, 0, float32(p.init.Std), index, 0, 0)
 	case "glorot":
@@ -151,12 +155,34 @@ func (m *Model) Logits(c *device.Call) error { return m.run(m.logits, c, "logits
 func (m *Model) InputGrad(c *device.Call) error { return m.run(m.inputGrad, c, "input gradient") }
 
 // ParamGrad computes the gradient of c.Scale times the sum of c.Loss over rows in training mode,
-// and keeps it for Update.
-func (m *Model) ParamGrad(c *device.Call) error { return m.run(m.paramGrad, c, "parameter gradient") }
+// and keeps it for Update. The loss sees the whole batch, and may be device.Tied. Where c.InputGrad
+// is not nil it receives the gradient in the input, of the same pass and scale.
+func (m *Model) ParamGrad(c *device.Call) error {
+	const what = "parameter gradient"
+	if tied, ok := c.Loss.(device.Tied); ok && c.Rows%tied.Groups() != 0 {
+		return fmt.Errorf("%s: %d rows for a loss on %d groups of rows", what, c.Rows, tied.Groups())
+	}
+	if err := m.check(c); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if c.InputGrad == nil {
+		return m.paramGrad.Run(c)
+	}
+	if m.bothGrads == nil {
+		program, err := m.train.compile("both gradients", m.rows, true, true)
+		if err == nil {
+			m.bothGrads, err = m.Device.Load(program, m.params)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	return m.bothGrads.Run(c)
+}
 
 // Iterate runs an attack's inner loop on the device in evaluation mode.
 func (m *Model) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
-	if err := m.check(c); err != nil {
+	if err := m.checkRowwise(c); err != nil {
 		return device.Counts{}, fmt.Errorf("attack loop: %w", err)
 	}
 	return m.inputGrad.Iterate(c, l)
@@ -183,10 +209,18 @@ func (m *Model) Profile(i int, f func() error) ([]time.Duration, error) {
 }
 
 func (m *Model) run(e device.Executable, c *device.Call, what string) error {
-	if err := m.check(c); err != nil {
+	if err := m.checkRowwise(c); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return e.Run(c)
+}
+
+// checkRowwise also refuses losses that need the whole batch: these programs run tile by tile.
+func (m *Model) checkRowwise(c *device.Call) error {
+	if _, tied := c.Loss.(device.Tied); tied {
+		return fmt.Errorf("loss %T ties rows together: it serves the parameter gradient only", c.Loss)
+	}
+	return m.check(c)
 }
 
 func (m *Model) check(c *device.Call) error {

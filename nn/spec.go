@@ -3,6 +3,8 @@ package nn
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"rampart/nn/registry"
 )
@@ -43,22 +45,44 @@ type Combine string
 const (
 	MeanLogits      Combine = "logits"      // the mean of the logits
 	MeanProbability Combine = "probability" // the log of the mean of the softmaxes
+	// MajorityVote has no gradient: attacks take that of the mean probability, and are judged by the
+	// vote. See op.Vote.
+	MajorityVote Combine = "vote"
+	// Stacked lays the members' logits one after the other, so that Classes is the sum of theirs. It
+	// serves to train members jointly, and is never deployed.
+	Stacked Combine = "stacked"
 )
 
 // Validate reports an unknown combination.
 func (c Combine) Validate() error {
-	if c != MeanLogits && c != MeanProbability {
-		return fmt.Errorf("unknown combination %q: use %q or %q", string(c), MeanLogits, MeanProbability)
+	switch c {
+	case MeanLogits, MeanProbability, MajorityVote:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("unknown combination %q: use %q, %q or %q", string(c), MeanLogits, MeanProbability, MajorityVote)
 }
 
 // Name is the architecture's name, for a person.
 func (s Spec) Name() string {
-	if len(s.Members) > 0 {
-		return fmt.Sprintf("ensemble of %d x %s (mean %s)", len(s.Members), s.Members[0].Name(), s.Combine)
+	if len(s.Members) == 0 {
+		return s.Arch
 	}
-	return s.Arch
+	how := map[Combine]string{MeanLogits: "mean logits", MeanProbability: "mean probability", MajorityVote: "majority vote", Stacked: "trained jointly"}[s.Combine]
+	var parts []string // equal members counted, in the order of their first
+	for i, m := range s.Members {
+		same := func(o Spec) bool { return o.Name() == m.Name() }
+		if slices.IndexFunc(s.Members, same) < i {
+			continue
+		}
+		n := 0
+		for _, o := range s.Members {
+			if same(o) {
+				n++
+			}
+		}
+		parts = append(parts, fmt.Sprintf("%d x %s", n, m.Name()))
+	}
+	return fmt.Sprintf("ensemble of %s (%s)", strings.Join(parts, " and "), how)
 }
 
 type specJSON struct {
@@ -113,15 +137,18 @@ func (s *Spec) UnmarshalJSON(b []byte) error {
 // check reports what would not build.
 func (s Spec) check() error {
 	if len(s.Members) > 0 {
-		if err := s.Combine.Validate(); err != nil {
+		classes := s.Classes // of each member
+		if s.Combine == Stacked {
+			classes /= len(s.Members)
+		} else if err := s.Combine.Validate(); err != nil {
 			return err
 		}
 		if len(s.Mean)+len(s.Std) > 0 {
 			return fmt.Errorf("an ensemble has no normalisation of its own: give it to the members")
 		}
 		for i, m := range s.Members {
-			if m.Input != s.Input || m.Classes != s.Classes {
-				return fmt.Errorf("ensemble member %d takes %v images of %d classes, the ensemble %v of %d", i, m.Input, m.Classes, s.Input, s.Classes)
+			if m.Input != s.Input || m.Classes != classes {
+				return fmt.Errorf("ensemble member %d takes %v images of %d classes, the ensemble %v of %d", i, m.Input, m.Classes, s.Input, classes)
 			}
 			if err := m.check(); err != nil {
 				return fmt.Errorf("ensemble member %d: %w", i, err)

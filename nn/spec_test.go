@@ -125,7 +125,7 @@ func TestLayerErrors(t *testing.T) {
 		{[]L{{Type: "dense", Out: 1 << 20}, {Type: "dense", Out: 1 << 20}, last}, `more than`},
 		{[]L{{Type: "dropout", Rate: 1}, last}, `"rate": dropout needs a rate between 0 and 1, not 1`},
 		{[]L{{Type: "dropout"}, last}, `"rate": dropout needs a rate between 0 and 1, not 0`},
-		{[]L{{Type: "dense", Init: &nn.Init{Weights: "zeros"}}}, `"init": unknown initialiser "zeros": known: glorot, kaiming, truncated_normal`},
+		{[]L{{Type: "dense", Init: &nn.Init{Weights: "ones"}}}, `"init": unknown initialiser "ones": known: glorot, kaiming, truncated_normal, zeros`},
 		{[]L{{Type: "dense", Init: &nn.Init{Weights: "truncated_normal"}}}, `"init": truncated_normal needs std above 0, not 0`},
 		{[]L{{Type: "linear"}}, `"type": unknown layer "linear": known: avgpool, batchnorm, conv`},
 		{[]L{{Type: "maxpool", Kernel: 17, Stride: 1, Padding: "16"}, last}, "max pooling: kernel 17x17 has more than 256 elements"},

@@ -17,13 +17,14 @@ import (
 var layers = [][]string{
 	{"train"},
 	{"train/job"},
-	{"train/report", "checkpoints", "defenses"},
+	{"train/report", "checkpoints", "defenses", "attacks/audit", "attacks/attacktest"},
+	{"defenses/transform"},
 	{"attacks"},
 	{"configs", "data", "nn/backendtest"},
 	{"nn", "nn/cpu", "nn/cuda", "nn/cuda/ptx"},
 	{"nn/op", "nn/kernel", "nn/cuda/driver"},
 	{"nn/device"},
-	{"nn/registry", "nn/rng"},
+	{"nn/registry", "nn/rng", "data/fetch", "data/matfile", "data/archive", "data/imaging"},
 }
 
 // only narrows what a package may import from this module further.
@@ -34,7 +35,7 @@ var only = map[string][]string{
 	"nn/op":        {"nn/device"},
 	"nn/kernel":    {"nn/device"},
 	"configs":      {"nn/registry"},
-	"data":         {"nn/registry", "nn/rng"},
+	"data":         {"nn/registry", "nn/rng", "data/fetch", "data/matfile", "data/archive", "data/imaging"},
 	"train/report": {},
 }
 
@@ -52,7 +53,7 @@ var outside = map[string][]string{
 	"github.com/mmcloughlin/avo":   {}, // nn/kernel/_asm is a module of its own
 	"golang.org/x/sys":             {"nn/kernel", "nn/cuda/driver"},
 	"github.com/olekukonko/":       {"train/job", "train/report"},
-	"golang.org/x/image":           {"train/report", "checkpoints"},
+	"golang.org/x/image":           {"train/report", "checkpoints", "data/imaging"},
 	"github.com/ebitengine/purego": {"nn/cuda/driver"},
 }
 

@@ -24,7 +24,7 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 		Description: rootExamples,
 		Flags: []cli.Flag{
 			configFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(), outFlag("checkpoints/`CONFIG`"),
-			&cli.BoolFlag{Name: "resume", Local: true, Usage: "go on with the run in -out where it stopped"},
+			resumeFlag("run"),
 			quietFlag(),
 			&cli.BoolFlag{Name: "plan", Local: true, Usage: "print stages, work, estimated time and memory, and stop"},
 		},
@@ -35,9 +35,21 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 				Usage:       "measure a checkpoint without training",
 				UsageText:   "train eval -config NAME -checkpoint FILE [flags]",
 				Description: evalExamples,
-				Flags: []cli.Flag{configFlag(), checkpointFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(),
-					outFlag("none"), quietFlag()},
+				Flags: []cli.Flag{configFlag(), checkpointFlag(), protocolFlag(), undefendedFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(),
+					outFlag("none"), resumeFlag("evaluation"), quietFlag()},
 				Action: eval,
+			},
+			{
+				Name:        "attack",
+				Usage:       "make adversarial examples for use elsewhere",
+				UsageText:   "train attack -config NAME -checkpoint FILE -save FILE [flags]",
+				Description: attackExamples,
+				Flags: []cli.Flag{configFlag(), checkpointFlag(),
+					&cli.StringFlag{Name: "attack", Local: true, Usage: "the attack: its name, or a `TABLE` with its options such as '{name=\"pgd\", steps=40}' (default: the config's first PGD)"},
+					&cli.StringFlag{Name: "save", Local: true, Usage: "write the examples to a safetensors `FILE`"},
+					&cli.StringFlag{Name: "png", Local: true, Usage: "write a picture of each example into the folder `DIR`"},
+					setFlag(), seedFlag(), threadsFlag(), deviceFlag(), quietFlag()},
+				Action: attack,
 			},
 			{
 				Name:        "predict",
@@ -59,6 +71,7 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 					&cli.BoolFlag{Name: "json", Local: true, Usage: "print JSON"}},
 				Action: bench,
 			},
+			compareCommand(),
 		},
 		Writer:                          stdout,
 		ErrWriter:                       stderr,
@@ -99,6 +112,15 @@ func deviceFlag() cli.Flag {
 func outFlag(fallback string) cli.Flag {
 	return &cli.StringFlag{Name: "out", Local: true, Usage: "the folder `DIR` for the files that are written (default: " + strings.ReplaceAll(fallback, "`", "") + ")"}
 }
+func resumeFlag(what string) cli.Flag {
+	return &cli.BoolFlag{Name: "resume", Local: true, Usage: "go on with the " + what + " in -out where it stopped"}
+}
+func protocolFlag() cli.Flag {
+	return &cli.StringFlag{Name: "protocol", Local: true, Usage: "short for -set eval.protocol=`NAME`: none, quick, standard (adds AutoAttack) or full"}
+}
+func undefendedFlag() cli.Flag {
+	return &cli.StringFlag{Name: "undefended", Local: true, Usage: "a network without a defence for the checks, a `FILE` (default: baseline.safetensors beside the checkpoint)"}
+}
 func quietFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "quiet", Local: true, Usage: "print the tables, but no progress"}
 }
@@ -129,7 +151,22 @@ func eval(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	return job.Eval(ctx, cfg, checkpoint, opt)
+	return job.Eval(ctx, cfg, job.EvalOptions{Checkpoint: checkpoint, Undefended: c.String("undefended")}, opt)
+}
+
+func attack(ctx context.Context, c *cli.Command) error {
+	if c.Args().Present() {
+		return usagef("unexpected argument %q: put the table of -attack into quotes", c.Args().First())
+	}
+	opt, cfg, err := prepare(c)
+	if err != nil {
+		return err
+	}
+	checkpoint, err := required(c, "checkpoint", "best.safetensors")
+	if err != nil {
+		return err
+	}
+	return job.Craft(ctx, cfg, job.CraftOptions{Checkpoint: checkpoint, Attack: c.String("attack"), Save: c.String("save"), PNG: c.String("png")}, opt)
 }
 
 func bench(_ context.Context, c *cli.Command) error {
@@ -166,6 +203,9 @@ func loadConfig(c *cli.Command) (*job.Config, error) {
 	set := c.StringSlice("set")
 	if c.IsSet("seed") {
 		set = append(slices.Clone(set), fmt.Sprintf("seed=%d", c.Uint64("seed")))
+	}
+	if p := c.String("protocol"); p != "" {
+		set = append(slices.Clone(set), fmt.Sprintf("eval.protocol=%q", p))
 	}
 	return job.Load(name, set)
 }

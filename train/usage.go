@@ -16,6 +16,9 @@ import (
 
 const rootUsage = `train -config NAME [flags]                        train, measure and save a network
   train eval -config NAME -checkpoint FILE [flags]  measure only
+  train attack -config NAME -checkpoint FILE [flags]
+                                                    make adversarial examples
+  train compare -config NAME,NAME... [flags]        train several strategies and set them side by side
   train predict -checkpoint FILE IMAGE...           classify images
   train bench -config NAME [flags]                  time the network on this machine
   train completion SHELL                            print a completion script for bash, zsh, fish or pwsh`
@@ -31,7 +34,16 @@ Exit codes: 0 done, 1 failed, 2 bad usage or config, 130 interrupted.`
 
 const evalExamples = `Examples:
   train eval -config madry.toml -checkpoint checkpoints/madry/best.safetensors
-  train eval -config madry.toml -checkpoint best.safetensors -set eval.n=0  all test images`
+  train eval -config madry.toml -checkpoint best.safetensors -protocol standard -out report   with AutoAttack, to be resumed with -resume
+  train eval -config madry.toml -checkpoint best.safetensors -set eval.n=0                    all test images`
+
+const attackExamples = `Examples:
+  train attack -config madry.toml -checkpoint best.safetensors -save adv.safetensors
+  train attack -config madry.toml -checkpoint best.safetensors -attack '{name="apgd", loss="dlr"}' -save adv.safetensors -png pictures
+  train attack -config madry.toml -checkpoint best.safetensors -attack cw -save nearest.safetensors -set eval.n=100
+
+The file holds "adversarial" and "clean" [N,C,H,W] in [0,1], "labels", "predictions" and "index",
+all as float32. Attacks that look for the nearest adversarial example give that, wherever it lies.`
 
 const predictExamples = `Examples:
   train predict -checkpoint checkpoints/madry/best.safetensors digit.png
@@ -127,7 +139,7 @@ func unknownCommand(name string) error {
 	if strings.HasSuffix(name, ".toml") {
 		return usagef("unknown command %q: a config is given by -config %s", name, name)
 	}
-	return &job.UsageError{Err: registry.Unknown("command", name, []string{"completion", "eval", "predict"})}
+	return &job.UsageError{Err: registry.Unknown("command", name, []string{"attack", "bench", "compare", "completion", "eval", "predict"})}
 }
 
 // noFlagsBefore refuses flags between "train" and the name of a command, which would be ignored.

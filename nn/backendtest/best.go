@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -77,6 +78,8 @@ var testedLoops = []device.Loop{
 	{Norm: device.Linf, Epsilon: 0.1, StepSize: 0.2},
 	{Norm: device.L2, Epsilon: 0.6, StepSize: 0.2},
 	{Norm: device.L2, Epsilon: 0.4, StepSize: 0.8, Start: device.FromUniform},
+	{Norm: device.L1, Epsilon: 2, StepSize: 0.8, Sparsity: 0.1},
+	{Norm: device.L1, Epsilon: 1.5, StepSize: 3, Sparsity: 0.3, Start: device.FromUniform},
 }
 
 // keepBest compares KeepBest's result with the best of the chain. The turned loss leads back to
@@ -147,6 +150,40 @@ func (s suite) earlyStop(t *testing.T) {
 	}
 }
 
+// tau: a row goes on for Tau iterates that succeed after the first, and returns the next of them.
+func (s suite) tau(t *testing.T) {
+	const rows = 40
+	n := s.victim(t, 2, rows)
+	n.settle(t, rows)
+	size, later := n.Spec.Input.Size(), 0
+	for _, l := range testedLoops {
+		c := n.chain(t, rows, l)
+		for tau := range 4 {
+			l.Steps, l.EarlyStop, l.Tau = chainSteps, true, tau
+			got, _ := n.attack(t, rows, l)
+			for r := range rows {
+				end, left := chainSteps, tau
+				for i := range chainSteps {
+					if c.hit[i][r] {
+						if left == 0 {
+							end = i
+							break
+						}
+						left--
+					}
+				}
+				if first := c.first(r); first >= 0 && first < end {
+					later++
+				}
+				same(t, fmt.Sprintf("tau %d: result", tau), got[r*size:][:size], c.x[end][r*size:][:size])
+			}
+		}
+	}
+	if later == 0 {
+		t.Error("no row goes on after its first success: this test shows nothing")
+	}
+}
+
 // targeted: ascending the turned loss descends that of the target, and a hit is a row that is
 // classified as the target.
 func (s suite) targeted(t *testing.T) {
@@ -155,7 +192,7 @@ func (s suite) targeted(t *testing.T) {
 	size := n.Spec.Input.Size()
 	before := n.at(t, n.x, rows, nn.CrossEntropy{})
 	for _, norm := range norms {
-		l := device.Loop{Steps: 1, Norm: norm, Epsilon: 0.01, StepSize: 0.01, Targeted: true}
+		l := device.Loop{Steps: 1, Norm: norm, Epsilon: 0.01, StepSize: 0.01, Sparsity: 0.1, Targeted: true}
 		adv, _ := n.attack(t, rows, l)
 		after := n.at(t, adv, rows, nn.CrossEntropy{})
 		for r := range rows {
@@ -168,6 +205,7 @@ func (s suite) targeted(t *testing.T) {
 	for _, l := range []device.Loop{
 		{Norm: device.Linf, Epsilon: 0.3, StepSize: 0.1, Targeted: true},
 		{Norm: device.L2, Epsilon: 1.5, StepSize: 0.5, Targeted: true},
+		{Norm: device.L1, Epsilon: 5, StepSize: 1.5, Sparsity: 0.2, Targeted: true},
 	} {
 		c := n.chain(t, rows, l)
 		l.Steps, l.EarlyStop, l.KeepBest = chainSteps, true, true
@@ -189,8 +227,8 @@ func (s suite) targeted(t *testing.T) {
 			same(t, "early stop's result", stopped[r*size:][:size], c.x[end][r*size:][:size])
 		}
 	}
-	if hits == 0 || hits == 2*rows {
-		t.Errorf("%d of %d rows reach their targets: this test shows nothing", hits, 2*rows)
+	if hits == 0 || hits == 3*rows {
+		t.Errorf("%d of %d rows reach their targets: this test shows nothing", hits, 3*rows)
 	}
 }
 
@@ -221,7 +259,7 @@ func (s suite) counts(t *testing.T) {
 			if err := n.SetWeights(n.weights); err != nil {
 				t.Fatal(err)
 			}
-			adv, got := n.attack(t, rows, device.Loop{Steps: steps, Norm: norm, Epsilon: 0.1, StepSize: 0.05})
+			adv, got := n.attack(t, rows, device.Loop{Steps: steps, Norm: norm, Epsilon: 0.1, StepSize: 0.05, Sparsity: 0.2})
 			if got != test.want {
 				t.Errorf("%s, bias %v, scale %v: counts %+v, want %+v", normName(norm), test.bias, test.scale, got, test.want)
 			}

@@ -46,9 +46,9 @@ func (n *net) attack(t *testing.T, rows int, l device.Loop) ([]float32, device.C
 	return read(l.Adv), counts
 }
 
-var norms = []device.Norm{device.Linf, device.L2}
+var norms = []device.Norm{device.Linf, device.L2, device.L1}
 
-func normName(n device.Norm) string { return [...]string{"Linf", "L2"}[n] }
+func normName(n device.Norm) string { return [...]string{"Linf", "L2", "L1"}[n] }
 
 // step compares one step from the clean example with the formula on the reference's gradient.
 func (s suite) step(t *testing.T) {
@@ -56,7 +56,7 @@ func (s suite) step(t *testing.T) {
 	n := s.victim(t, 2, rows)
 	size := n.Spec.Input.Size()
 	want := reference(t, n, nn.ReferenceCall{Rows: rows, X: n.x, Loss: nn.CrossEntropy{}, Labels: n.labels, Scale: 1})
-	for _, norm := range norms {
+	for _, norm := range norms[:2] { // stepL1 sees to the third
 		for _, size64 := range [][2]float32{{0.1, 0.07}, {0.1, 0.3}} { // within the ball, and beyond it
 			eps, step := size64[0], size64[1]
 			adv, _ := n.attack(t, rows, device.Loop{Steps: 1, Norm: norm, Epsilon: eps, StepSize: step})
@@ -126,7 +126,7 @@ func (s suite) ball(t *testing.T) {
 		for _, start := range []device.Start{device.FromClean, device.FromUniform} {
 			for _, eps := range []float32{0.3, 8. / 255, 1.7} {
 				for steps := range 4 {
-					l := device.Loop{Steps: steps, Norm: norm, Epsilon: eps, StepSize: eps, Start: start}
+					l := device.Loop{Steps: steps, Norm: norm, Epsilon: eps, StepSize: eps, Sparsity: 0.2, Start: start}
 					adv, _ := n.attack(t, rows, l)
 					what := fmt.Sprintf("%s, eps %v, start %d, %d steps", normName(norm), eps, start, steps)
 					furthest := checkBall(t, what, norm, adv, n.x, n.Spec.Input.Size(), eps)
@@ -143,17 +143,20 @@ func (s suite) ball(t *testing.T) {
 func checkBall(t *testing.T, what string, norm device.Norm, adv, x []float32, size int, eps float32) (furthest float64) {
 	t.Helper()
 	for r := 0; r < len(adv); r += size {
-		linf, square := 0.0, 0.0
+		linf, square, sum := 0.0, 0.0, 0.0
 		for i := r; i < r+size; i++ {
 			if !(adv[i] >= 0 && adv[i] <= 1) {
 				t.Fatalf("%s: a pixel is %v", what, adv[i])
 			}
 			d := math.Abs(float64(adv[i]) - float64(x[i]))
-			linf, square = math.Max(linf, d), square+d*d
+			linf, square, sum = math.Max(linf, d), square+d*d, sum+d
 		}
 		distance, slack := linf, float64(rounding)
-		if norm == device.L2 {
+		switch norm {
+		case device.L2:
 			distance, slack = math.Sqrt(square), rounding*math.Sqrt(float64(size))
+		case device.L1:
+			distance, slack = sum, rounding*float64(size)
 		}
 		if distance > float64(eps)*(1+1e-6)+slack {
 			t.Fatalf("%s: row %d is %v away", what, r/size, distance)
@@ -170,6 +173,7 @@ func (s suite) loopThreads(t *testing.T) {
 		{Steps: 3, Norm: device.Linf, Epsilon: 0.1, StepSize: 0.04, Start: device.FromUniform, KeepBest: true},
 		{Steps: 4, Norm: device.L2, Epsilon: 0.8, StepSize: 0.3, Start: device.FromUniform, EarlyStop: true},
 		{Steps: 4, Norm: device.Linf, Epsilon: 0.2, StepSize: 0.03, EarlyStop: true, KeepBest: true},
+		{Steps: 4, Norm: device.L1, Epsilon: 4, StepSize: 1.5, Sparsity: 0.2, Start: device.FromUniform, EarlyStop: true, KeepBest: true},
 	} {
 		want, counts := s.victim(t, 1, rows).attack(t, rows, l)
 		for _, threads := range []int{2, 5} {

@@ -1,6 +1,8 @@
 package backendtest
 
 import (
+	"slices"
+
 	"rampart/nn"
 	"rampart/nn/registry"
 	"rampart/nn/rng"
@@ -60,6 +62,7 @@ func Networks() []Network {
 		registered("mlp", 5, 5, 3),
 		registered("fast_cnn", 12, 12, 1),
 		registered("madry_cnn", 12, 12, 1),
+		registered("small_cnn", 16, 16, 1),
 	}
 	normalised := custom("normalised", 6, 5, 3, conv(4, 3, 1, "same"), relu, maxpool(2, 0, ""), dense(0))
 	normalised.Spec.Mean, normalised.Spec.Std = []float32{0.49, 0.48, 0.45}, []float32{0.25, 0.24, 0.26}
@@ -67,7 +70,9 @@ func Networks() []Network {
 	return append(list, normalised,
 		ensemble("ensemble by logits", nn.MeanLogits, pooled, pooled, find(list, "dropout")),
 		ensemble("ensemble by probability", nn.MeanProbability, pooled, normed, pooled),
-		ensemble("ensemble of dense layers", nn.MeanLogits, flat, flat))
+		ensemble("ensemble of dense layers", nn.MeanLogits, flat, flat),
+		ensemble("ensemble that votes", nn.MajorityVote, flat, flat, flat),
+		ensemble("ensemble trained jointly", nn.Stacked, pooled, normed))
 }
 
 func find(list []Network, name string) nn.Spec {
@@ -103,6 +108,9 @@ func ensemble(name string, combine nn.Combine, members ...nn.Spec) Network {
 		m.Input = spec.Input
 		spec.Members = append(spec.Members, m)
 	}
+	if combine == nn.Stacked {
+		spec.Classes *= len(members)
+	}
 	return Network{name, spec}
 }
 
@@ -127,11 +135,11 @@ func avgpool(kernel, stride int, padding string) nn.Layer {
 	return window("avgpool", 0, kernel, stride, padding)
 }
 
-// weights draws values for a model's vectors, too, which begin at 0 or 1.
+// weights draws values for a model's vectors, too, which begin at 0 or 1, and for what begins at 0.
 func weights(m *nn.Model) []nn.Weight {
 	list := m.Weights()
 	for i, w := range list {
-		if len(w.Shape) != 1 {
+		if len(w.Shape) != 1 && slices.ContainsFunc(w.Data, func(v float32) bool { return v != 0 }) {
 			continue
 		}
 		from, to := float32(-0.3), float32(0.3)

@@ -25,6 +25,8 @@ func TestNoAllocations(t *testing.T) {
 				EarlyStop: true, KeepBest: true, Example: make([]uint32, rows), Adv: m.New(rows * network.Spec.Input.Size())}
 			inL2 := *loop
 			inL2.Norm = device.L2
+			inL1 := *loop
+			inL1.Norm, inL1.Sparsity = device.L1, 0.1
 			var sgd, adam device.Optimizer = device.SGD{Momentum: 0.9, Clip: 1}, device.Adam{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}
 			for _, step := range []struct {
 				name string
@@ -34,6 +36,7 @@ func TestNoAllocations(t *testing.T) {
 				{"InputGrad", func() error { return m.InputGrad(c) }},
 				{"Iterate", func() error { _, err := m.Iterate(c, loop); return err }},
 				{"Iterate in L2", func() error { _, err := m.Iterate(c, &inL2); return err }},
+				{"Iterate in L1", func() error { _, err := m.Iterate(c, &inL1); return err }},
 				{"ParamGrad", func() error { return m.ParamGrad(c) }},
 				{"Update by SGD", func() error { return m.Update(sgd, 1e-3) }},
 				{"Update by Adam", func() error { return m.Update(adam, 1e-3) }},

@@ -21,7 +21,7 @@ func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
 		device.BatchNormTrain, device.BatchNormTrainInputGrad, device.BatchNormTrainGammaGrad:
 		return e.bindNorm(i, instr), nil
 	case device.BiasGrad:
-		e.whole[i] = batchKernel{1, func(f *frame, _ int) {
+		e.whole[i] = batchKernel{units: 1, run: func(f *frame, _ int) {
 			n := e.call.Rows * e.p.Buffers[in[0]].Size
 			kernel.BiasGrad(f.all(out[0]), f.all(in[0])[:n], n/op.Channels, op.Channels)
 		}}
@@ -64,11 +64,25 @@ func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
 	case device.DropoutGrad:
 		row(func(f *frame, r, n int) { dropout(f, out[0], in[0], r, n, op.Rate, op.Layer) })
 	case device.LogMeanSoftmax:
-		row(func(f *frame, r, n int) { logMeanSoftmax(f, in, out[0], n, op.Classes) })
+		row(func(f *frame, r, n int) { logMeanSoftmax(f, in, out[0], 0, n, op.Classes) })
 		return op.Members * op.Classes, nil
 	case device.LogMeanSoftmaxGrad:
 		row(func(f *frame, r, n int) { logMeanSoftmaxGrad(f, in, out[0], n, op) })
+	case device.Vote:
+		row(func(f *frame, r, n int) { vote(f, in, out[0], n) })
+		return op.Members * op.Classes, nil
+	case device.Stack:
+		row(func(f *frame, r, n int) { stack(f, in, out[0], n, op.Classes) })
+	case device.StackGrad:
+		row(func(f *frame, r, n int) { stackGrad(f, in[0], out[0], n, op) })
 	case device.ApplyLoss:
+		if op.Batch {
+			e.whole[i] = batchKernel{units: 1, run: func(f *frame, _ int) {
+				e.share(f, e.call.Rows)
+				applyLoss(f, in[0], out[0], out[1], e.call.Rows, op.Classes)
+			}}
+			break
+		}
 		row(func(f *frame, r, n int) { applyLoss(f, in[0], out[0], out[1], n, op.Classes) })
 	default:
 		return 0, fmt.Errorf("no kernel for %T", op)
@@ -102,8 +116,11 @@ func (e *executable) bindConv(i int, instr device.Instr) (scratch int) {
 		return k.Scratch()
 	case device.ConvWeightGrad:
 		k := kernel.Conv{Window: op.Window, Out: op.Out}
-		e.whole[i] = batchKernel{k.WeightGradUnits(), func(f *frame, unit int) {
-			k.WeightGrad(unit, f.all(out[0]), f.all(in[0]), f.all(in[1]), e.call.Rows, f.scratch)
+		shared := make([]float32, k.WeightGradShared(e.p.Rows))
+		e.whole[i] = batchKernel{units: k.WeightGradUnits(), run: func(f *frame, unit int) {
+			k.WeightGrad(unit, f.all(out[0]), f.all(in[0]), f.all(in[1]), e.call.Rows, shared, f.scratch)
+		}, blocks: k.WeightGradBlocks, prepare: func(f *frame, block int) {
+			k.PrepareWeightGrad(block, f.all(in[0]), f.all(in[1]), e.call.Rows, shared, f.scratch)
 		}}
 		return k.Scratch()
 	}
@@ -131,8 +148,11 @@ func (e *executable) bindDense(i int, instr device.Instr) (scratch int) {
 		return k.ListScratch(maxTile)
 	case device.DenseWeightGrad:
 		k := kernel.Dense{In: op.In, Out: op.Out}
-		e.whole[i] = batchKernel{k.WeightGradUnits(), func(f *frame, unit int) {
-			k.WeightGrad(unit, f.all(out[0]), f.all(in[0]), f.all(in[1]), e.call.Rows, f.scratch)
+		shared := make([]float32, k.WeightGradShared(e.p.Rows))
+		e.whole[i] = batchKernel{units: k.WeightGradUnits(), run: func(f *frame, unit int) {
+			k.WeightGrad(unit, f.all(out[0]), f.all(in[0]), e.call.Rows, shared, f.scratch)
+		}, blocks: k.WeightGradBlocks, prepare: func(f *frame, block int) {
+			k.PrepareWeightGrad(block, f.all(in[1]), e.call.Rows, shared)
 		}}
 		return k.Scratch(e.p.Rows)
 	}

@@ -27,11 +27,11 @@ type executable struct {
 	rows    int // of a tile
 	segment []group
 	current group
-	units   []int // first unit of each instruction of the current byBatch group
+	units   []int // first block or unit of each instruction of the current byBatch group
 	profile bool
 
 	// the work of the pool: method values made once, because each would be an allocation
-	tileWork, pieceWork, attackWork, repackWork func(worker, unit int)
+	tileWork, blockWork, pieceWork, attackWork, repackWork func(worker, unit int)
 }
 
 // rowKernel computes n rows of a tile from row r on.
@@ -41,6 +41,10 @@ type rowKernel func(f *frame, r, n int)
 type batchKernel struct {
 	units int
 	run   func(f *frame, unit int)
+	// Before any piece, prepare fills what the pieces share, in as many blocks as the rows take.
+	// Both are nil where they share nothing.
+	blocks  func(rows int) int
+	prepare func(f *frame, block int)
 }
 
 // frame is what one worker sees of the program's memory.
@@ -74,7 +78,8 @@ func (f *frame) all(b int) []float32 { return f.bases[b] }
 func (d *Device) Load(p *device.Program, params *device.Parameters) (device.Executable, error) {
 	e := &executable{dev: d, p: p, params: params, plan: newPlan(p),
 		kernels: make([]rowKernel, len(p.Instrs)), whole: make([]batchKernel, len(p.Instrs))}
-	e.tileWork, e.pieceWork, e.attackWork, e.repackWork = e.runTile, e.runPiece, e.attackTile, e.repackOne
+	e.tileWork, e.blockWork, e.pieceWork = e.runTile, e.runBlock, e.runPiece
+	e.attackWork, e.repackWork = e.attackTile, e.repackOne
 	scratch := 0
 	for i, in := range p.Instrs {
 		need, err := e.bind(i, in)
@@ -178,16 +183,22 @@ func (e *executable) runTile(worker, unit int) {
 		size := e.p.Buffers[e.p.X].Size
 		f.bases[e.p.X] = host(c.X)[row0*size : (row0+n)*size]
 	}
+	e.share(f, n)
+	e.runGroups(f, e.segment, n)
+	e.copyOut(f, n)
+}
+
+// share gives a frame what the call says about its n rows.
+func (e *executable) share(f *frame, n int) {
+	c := e.call
 	f.labels, f.soft = nil, nil
 	if c.Labels != nil {
-		f.labels = c.Labels[row0 : row0+n]
+		f.labels = c.Labels[f.row0 : f.row0+n]
 	}
 	if c.Soft != nil {
 		classes := e.p.Buffers[e.p.Logits].Size
-		f.soft = host(c.Soft)[row0*classes : (row0+n)*classes]
+		f.soft = host(c.Soft)[f.row0*classes : (f.row0+n)*classes]
 	}
-	e.runGroups(f, e.segment, n)
-	e.copyOut(f, n)
 }
 
 func (e *executable) runGroups(f *frame, groups []group, n int) {
@@ -244,37 +255,61 @@ func (e *executable) made(b int) bool {
 	return false
 }
 
-// runBatch runs the independent sums of a group, all their pieces side by side.
+// runBatch runs the independent sums of a group, first what their pieces share, then all pieces side
+// by side.
 func (e *executable) runBatch(g group) {
 	e.current = g
-	e.units = e.units[:0]
-	total := 0
-	for _, k := range e.whole[g.from:g.to] {
-		e.units = append(e.units, total)
-		total += k.units
-	}
 	for _, f := range e.frames {
 		e.enter(f, 0)
 		if e.p.X >= 0 {
 			f.bases[e.p.X] = host(e.call.X)
 		}
 	}
+	e.units = e.units[:0]
+	total := 0
+	for _, k := range e.whole[g.from:g.to] {
+		e.units = append(e.units, total)
+		if k.prepare != nil {
+			total += k.blocks(e.call.Rows)
+		}
+	}
+	e.dev.pool.run(total, e.blockWork)
+	e.units = e.units[:0]
+	total = 0
+	for _, k := range e.whole[g.from:g.to] {
+		e.units = append(e.units, total)
+		total += k.units
+	}
 	e.dev.pool.run(total, e.pieceWork)
 }
 
+func (e *executable) runBlock(worker, block int) {
+	i, block := e.locate(block)
+	e.timed(e.frames[worker], i, e.whole[i].prepare, block)
+}
+
 func (e *executable) runPiece(worker, unit int) {
+	i, unit := e.locate(unit)
+	e.timed(e.frames[worker], i, e.whole[i].run, unit)
+}
+
+// locate returns the instruction of a block or unit of the group, and its number there.
+func (e *executable) locate(unit int) (instr, own int) {
 	i := len(e.units) - 1
 	for e.units[i] > unit {
 		i--
 	}
-	f, begun := e.frames[worker], time.Time{}
-	if e.profile {
-		begun = time.Now()
+	return e.current.from + i, unit - e.units[i]
+}
+
+func (e *executable) timed(f *frame, instr int, run func(f *frame, unit int), unit int) {
+	if !e.profile {
+		run(f, unit)
+		return
 	}
-	e.whole[e.current.from+i].run(f, unit-e.units[i])
-	if e.profile {
-		f.times[e.current.from+i] += time.Since(begun)
-	}
+	begun := time.Now()
+	run(f, unit)
+	f.times[instr] += time.Since(begun)
 }
 
 // Profile implements device.Profiler: the time of each instruction, summed over workers.

@@ -5,7 +5,6 @@ import (
 
 	"rampart/nn/device"
 	"rampart/nn/kernel"
-	"rampart/nn/rng"
 )
 
 // loopState is a tile's attack in progress. Rows that are done leave it, so that the rows at work
@@ -17,6 +16,8 @@ type loopState struct {
 	labels           []int32
 	soft             []float32
 	origin           []int
+	ascent           kernel.Ascent
+	tau              []int // of Loop, what is left of it
 }
 
 func (s *loopState) reserve(rows, size, classes int) {
@@ -24,8 +25,9 @@ func (s *loopState) reserve(rows, size, classes int) {
 		return
 	}
 	s.clean, s.adv, s.best = make([]float32, rows*size), make([]float32, rows*size), make([]float32, rows*size)
+	s.ascent.Reserve(size)
 	s.bestValue, s.found = make([]float32, rows), make([]bool, rows)
-	s.labels, s.soft, s.origin = make([]int32, rows), make([]float32, rows*classes), make([]int, rows)
+	s.labels, s.soft, s.origin, s.tau = make([]int32, rows), make([]float32, rows*classes), make([]int, rows), make([]int, rows)
 }
 
 // Iterate implements device.Executable: every tile goes through all steps by itself.
@@ -39,9 +41,7 @@ func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, err
 	e.dev.pool.run(e.tiles(c.Rows), e.attackWork)
 	var sum device.Counts
 	for _, f := range e.frames {
-		sum.Gradients += f.counts.Gradients
-		sum.Zero += f.counts.Zero
-		sum.NonFinite += f.counts.NonFinite
+		sum.Add(f.counts)
 	}
 	e.call, e.loop = nil, nil
 	return sum, nil
@@ -98,70 +98,39 @@ func (e *executable) begin(f *frame, row0 int) int {
 		f.soft = s.soft
 	}
 	for r := range n {
-		s.origin[r], s.found[r], s.bestValue[r] = row0+r, false, float32(math.Inf(-1))
+		s.origin[r], s.found[r], s.bestValue[r], s.tau[r] = row0+r, false, float32(math.Inf(-1)), l.Tau
 		adv := s.adv[r*size:][:size]
 		copy(s.best[r*size:], adv)
-		if l.Start == device.FromUniform {
-			randomStart(adv, s.clean[r*size:][:size], l, l.Example[row0+r], f.scratch)
+		if l.Start != device.FromClean {
+			s.ascent.Start(adv, s.clean[r*size:][:size], l, l.Example[row0+r])
 		}
 	}
 	f.bases[e.p.X] = s.adv
 	return n
 }
 
-// Random numbers of a start: the direction and the radius are draws of different steps.
-const (
-	drawDirection = 0
-	drawRadius    = 1
-)
-
-// randomStart moves adv to a uniform point of the ball around clean, clipped to [0,1].
-func randomStart(adv, clean []float32, l *device.Loop, example uint32, scratch []float32) {
-	eps := l.Epsilon
-	if l.Norm == device.Linf {
-		l.Noise.Uniform(adv, -eps, eps, example, l.Restart, drawDirection)
-	} else {
-		l.Noise.Normal(adv, 0, 1, example, l.Restart, drawDirection)
-		// The radius of a uniform point of a d-ball is eps*u^(1/d).
-		radius := float64(eps) * math.Pow(unit(l.Noise, example, l.Restart), 1/float64(len(adv)))
-		norm := math.Sqrt(kernel.SumSquares(adv))
-		for i := range adv {
-			adv[i] = float32(float64(adv[i]) * radius / norm)
-		}
-	}
-	for i := range adv {
-		adv[i] = min(max(clean[i]+adv[i], 0), 1)
-	}
-	// Rounding of clean + draw may leave the ball by a unit in the last place.
-	if l.Norm == device.Linf {
-		for i := range adv {
-			adv[i] = min(max(adv[i], clean[i]-eps), clean[i]+eps)
-		}
-	}
-}
-
-func unit(s rng.Stream, example, restart uint32) float64 {
-	var u [1]float32
-	s.Uniform(u[:], 0, 1, example, restart, drawRadius)
-	return float64(u[0])
-}
-
 // judge looks at the iterates whose logits are there: it keeps the best and, with early stop, lets
 // go of those that succeed. It returns how many rows go on.
 func (e *executable) judge(f *frame, n int, last bool) int {
 	l, s := e.loop, &f.state
-	if !last {
+	if last {
+		f.counts.Forwards += n
+	} else {
 		f.counts.Gradients += n
 	}
 	size, classes := e.p.Buffers[e.p.X].Size, e.p.Buffers[e.p.Logits].Size
 	for r := 0; r < n; {
 		hit := (device.Argmax(f.at(e.p.Logits, r, 1)[:classes]) == int(s.labels[r])) == l.Targeted
-		if l.KeepBest || hit && l.EarlyStop {
+		if l.KeepBest {
 			value := f.at(e.p.Value, r, 1)[0]
 			if hit && !s.found[r] || hit == s.found[r] && value > s.bestValue[r] {
 				s.found[r], s.bestValue[r] = hit, value
 				copy(s.best[r*size:][:size], s.adv[r*size:][:size])
 			}
+		}
+		if hit && l.EarlyStop && s.tau[r] > 0 {
+			s.tau[r]--
+			hit = false // not yet
 		}
 		if hit && l.EarlyStop {
 			e.retire(f, r)
@@ -184,7 +153,7 @@ func (e *executable) move(f *frame, from, to int) {
 		copy(rows[to*size:][:size], rows[from*size:][:size])
 	}
 	copy(s.soft[to*classes:][:classes], s.soft[from*classes:][:classes])
-	s.bestValue[to], s.found[to], s.labels[to], s.origin[to] = s.bestValue[from], s.found[from], s.labels[from], s.origin[from]
+	s.bestValue[to], s.found[to], s.labels[to], s.origin[to], s.tau[to] = s.bestValue[from], s.found[from], s.labels[from], s.origin[from], s.tau[from]
 	for _, b := range [...]int{e.p.InputGrad, e.p.Logits, e.p.Value} {
 		copy(f.at(b, to, 1), f.at(b, from, 1))
 	}
@@ -201,11 +170,7 @@ func (e *executable) advance(f *frame, n int) {
 		case math.IsNaN(squares) || math.IsInf(squares, 0):
 			f.counts.NonFinite++
 		}
-		if l.Norm == device.Linf {
-			kernel.SignStep(adv, clean, grad, l.StepSize, l.Epsilon)
-		} else {
-			kernel.L2Step(adv, clean, grad, l.StepSize, l.Epsilon)
-		}
+		s.ascent.Step(adv, clean, grad, l)
 	}
 }
 
@@ -213,7 +178,7 @@ func (e *executable) advance(f *frame, n int) {
 func (e *executable) retire(f *frame, r int) {
 	s, size := &f.state, e.p.Buffers[e.p.X].Size
 	row := s.adv
-	if e.loop.KeepBest || e.loop.EarlyStop && s.found[r] {
+	if e.loop.KeepBest {
 		row = s.best
 	}
 	copy(host(e.loop.Adv)[s.origin[r]*size:][:size], row[r*size:][:size])

@@ -14,7 +14,7 @@ const normChannels = 16
 func (e *executable) bindNorm(i int, instr device.Instr) (scratch int) {
 	in, out := instr.In, instr.Out
 	split := func(channels int, piece func(f *frame, from, to int)) {
-		e.whole[i] = batchKernel{(channels + normChannels - 1) / normChannels, func(f *frame, unit int) {
+		e.whole[i] = batchKernel{units: (channels + normChannels - 1) / normChannels, run: func(f *frame, unit int) {
 			piece(f, unit*normChannels, min((unit+1)*normChannels, channels))
 		}}
 	}

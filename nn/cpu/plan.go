@@ -50,14 +50,15 @@ type plan struct {
 
 // modeOf: dense layers want many rows at once, for their weights do not fit the cache.
 func modeOf(o device.Op) mode {
+	if !o.Rowwise() {
+		return byBatch
+	}
 	switch o.(type) {
-	case device.Dense, device.DenseInputGrad, device.ApplyLoss, device.LogMeanSoftmax, device.LogMeanSoftmaxGrad:
+	case device.Dense, device.DenseInputGrad, device.ApplyLoss, device.LogMeanSoftmax, device.LogMeanSoftmaxGrad,
+		device.Vote, device.Stack, device.StackGrad:
 		return byTile
 	}
-	if o.Rowwise() {
-		return byImage
-	}
-	return byBatch
+	return byImage
 }
 
 func newPlan(p *device.Program) *plan {

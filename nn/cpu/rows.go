@@ -47,8 +47,8 @@ func logSumExp(z []float32) float64 {
 	return top + math.Log(sum)
 }
 
-func logMeanSoftmax(f *frame, members []int, dst, n, classes int) {
-	for r := range n {
+func logMeanSoftmax(f *frame, members []int, dst, from, n, classes int) {
+	for r := from; r < from+n; r++ {
 		y := f.at(dst, r, 1)
 		logs := f.scratch[:len(members)*classes]
 		for m, b := range members {

@@ -25,6 +25,18 @@ func (e *executable) bind(instr device.Instr) (s step, workspace int, err error)
 		return e.bindNorm(instr)
 	case device.LogMeanSoftmax, device.LogMeanSoftmaxGrad:
 		return e.bindLogMean(instr)
+	case device.Vote:
+		return e.bindVote(instr, op)
+	case device.Stack:
+		return simple(func() {
+			for m, b := range in {
+				e.takePart(at(b), ptr(e.addr[out[0]]+4*ptrInt(m*op.Classes)), op.Classes, op.Members*op.Classes, op.Classes)
+			}
+		}, "take_part")
+	case device.StackGrad:
+		return simple(func() {
+			e.takePart(ptr(e.addr[in[0]]+4*ptrInt(op.Index*op.Classes)), at(out[0]), op.Members*op.Classes, op.Classes, op.Classes)
+		}, "take_part")
 	case device.BiasGrad:
 		return e.bindBiasGrad(instr, op)
 	case device.ApplyLoss:

@@ -57,19 +57,33 @@ type Call struct {
 	Soft Tensor
 	// Scale multiplies d(loss)/d(logits): 1 for a sum over rows, 1/Rows for a mean.
 	Scale float32
-	// Noise seeds dropout: one number for each step of training.
+	// Noise seeds what is random in a network: dropout in training (one number for each step), and
+	// the random parts of a randomised defence (one number for each question of an attack).
 	Noise uint64
+	// Example numbers each row, where not nil, for a network that draws random numbers.
+	Example []uint32
 }
 
 // Loss computes a value and a gradient for each row of a block of logits.
 // An implementation is a small comparable struct of options; it must not keep state, because
-// blocks are computed concurrently, and rows must not influence each other.
+// blocks are computed concurrently, and rows must not influence each other unless it is Tied.
 type Loss interface {
 	// Rows fills b.Value and b.Grad.
 	Rows(b *Block)
 }
 
-// Block is what a Loss sees. All slices belong to the executor.
+// Tied is a Loss that ties rows together. It serves training only: a program for parameter
+// gradients gives it the whole batch as one Block. The rows are Groups row groups of one size, one
+// after another, whose rows in the same place belong to one example: of n examples in two groups,
+// rows i and n+i. By convention the first group is adversarial, the last clean. Value and Grad are
+// free to mix the groups, as long as Grad is the derivative of the sum of all Values.
+type Tied interface {
+	Loss
+	Groups() int
+}
+
+// Block is what a Loss sees: some rows of a batch, or all for a parameter gradient. All slices
+// belong to the executor.
 type Block struct {
 	Rows, Classes int
 	Logits        []float32 // [Rows, Classes]
@@ -102,9 +116,23 @@ type Parameter struct {
 
 // Counts says what an attack's loop did.
 type Counts struct {
+	Forwards  int // forward passes of single examples, those on the way to a gradient not counted
 	Gradients int // gradients of single examples that were computed
 	Zero      int // of those, how many were zero everywhere
 	NonFinite int // of those, how many held a NaN or an infinity
+}
+
+// Add adds another loop's counts.
+func (c *Counts) Add(o Counts) {
+	c.Forwards += o.Forwards
+	c.Gradients += o.Gradients
+	c.Zero += o.Zero
+	c.NonFinite += o.NonFinite
+}
+
+// Minus is what was added to o to give c.
+func (c Counts) Minus(o Counts) Counts {
+	return Counts{c.Forwards - o.Forwards, c.Gradients - o.Gradients, c.Zero - o.Zero, c.NonFinite - o.NonFinite}
 }
 
 // Argmax is the index of the largest of a row's logits, the first of equals.

@@ -11,8 +11,11 @@ type Loop struct {
 	Norm     Norm
 	Epsilon  float32
 	StepSize float32
+	// Sparsity is the share of the pixels, those of largest gradient, that one step in L1 moves.
+	Sparsity float32
 	// Start is where the first iterate is taken from.
-	Start Start
+	Start    Start
+	StartStd float32 // of FromNormal
 	// Restart numbers this run among the random restarts of one attack.
 	Restart uint32
 	Noise   rng.Stream
@@ -21,6 +24,9 @@ type Loop struct {
 	// EarlyStop ends an example's loop at the first iterate that is misclassified (classified as
 	// the target, if Targeted).
 	EarlyStop bool
+	// Tau lets an example that EarlyStop would end meet that many more iterates that succeed
+	// (Zhang et al. 2020, "friendly" training), and then returns the current one. It excludes KeepBest.
+	Tau int
 	// KeepBest returns, for each example, the adversarial iterate of highest loss, or where there
 	// is none the iterate of highest loss; otherwise the last iterate is returned. It costs one
 	// more forward pass after the last step.
@@ -37,6 +43,7 @@ type Norm int
 const (
 	Linf Norm = iota
 	L2
+	L1
 )
 
 // Start is the first iterate of a Loop.
@@ -44,7 +51,8 @@ type Start int
 
 const (
 	FromClean   Start = iota // the clean example
-	FromUniform              // uniform in the ball (Linf: the cube; L2: uniform in volume), clipped to [0,1]
+	FromUniform              // uniform in the ball (Linf: the cube; L2 and L1: uniform in volume), clipped to [0,1]
+	FromNormal               // the clean example plus StartStd times N(0,1) on each pixel, projected onto the ball and [0,1]
 )
 
 // Optimizer is the rule of an optimiser step: SGD or Adam.

@@ -163,10 +163,25 @@ type (
 	LogMeanSoftmax struct{ Members, Classes int }
 	// LogMeanSoftmaxGrad: logits of each member, dy -> gradient for member Index.
 	LogMeanSoftmaxGrad struct{ Members, Classes, Index int }
+	// Vote: logits of each member -> log((votes + mean of their softmaxes)/(Members+1)), each member
+	// voting for its Argmax, and the sum at least VoteFloor. Its gradient is LogMeanSoftmaxGrad.
+	Vote struct{ Members, Classes int }
+	// Stack: logits of each member -> all of them, one member after the other.
+	Stack struct{ Members, Classes int }
+	// StackGrad: dy -> the part of member Index.
+	StackGrad struct{ Members, Classes, Index int }
 
-	// ApplyLoss: logits -> seed, value: the call's Loss.
-	ApplyLoss struct{ Classes int }
+	// ApplyLoss: logits -> seed, value: the call's Loss. With Batch, as in programs that train, the
+	// loss sees all rows at once, since it may tie them together (see Tied); otherwise, as in those
+	// that attack, it may see any rows.
+	ApplyLoss struct {
+		Classes int
+		Batch   bool
+	}
 )
+
+// VoteFloor keeps the logarithm of a Vote finite.
+const VoteFloor = 0x1p-126
 
 func (Conv) Rowwise() bool                    { return true }
 func (ConvInputGrad) Rowwise() bool           { return true }
@@ -195,4 +210,7 @@ func (BatchNormTrainInputGrad) Rowwise() bool { return false }
 func (BatchNormTrainGammaGrad) Rowwise() bool { return false }
 func (LogMeanSoftmax) Rowwise() bool          { return true }
 func (LogMeanSoftmaxGrad) Rowwise() bool      { return true }
-func (ApplyLoss) Rowwise() bool               { return true }
+func (Vote) Rowwise() bool                    { return true }
+func (Stack) Rowwise() bool                   { return true }
+func (StackGrad) Rowwise() bool               { return true }
+func (l ApplyLoss) Rowwise() bool             { return !l.Batch }

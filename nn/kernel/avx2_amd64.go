@@ -134,6 +134,51 @@ func sparseRows4AVX2(values *float32, offsets *int32, starts *int32, b *float32,
 //go:noescape
 func nonZerosAVX2(values *float32, offsets *int32, starts *int32, x *float32, order *uint8, at int, positions int, channels int) (end int)
 
+// windowSums4AVX2 sums 4 vectors for each channel; see the type windowSums. Steps are in bytes.
+//
+//go:noescape
+func windowSums4AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+
+// windowSums5AVX2 sums 5 vectors for each channel; see the type windowSums. Steps are in bytes.
+//
+//go:noescape
+func windowSums5AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+
+// windowSums6AVX2 sums 6 vectors for each channel; see the type windowSums. Steps are in bytes.
+//
+//go:noescape
+func windowSums6AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+
+// windowSums7AVX2 sums 7 vectors for each channel; see the type windowSums. Steps are in bytes.
+//
+//go:noescape
+func windowSums7AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+
+// windowSums8AVX2 sums 8 vectors for each channel; see the type windowSums. Steps are in bytes.
+//
+//go:noescape
+func windowSums8AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+
+// windowSums9AVX2 sums 9 vectors for each channel; see the type windowSums. Steps are in bytes.
+//
+//go:noescape
+func windowSums9AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+
+// windowSums10AVX2 sums 10 vectors for each channel; see the type windowSums. Steps are in bytes.
+//
+//go:noescape
+func windowSums10AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+
+// windowSums11AVX2 sums 11 vectors for each channel; see the type windowSums. Steps are in bytes.
+//
+//go:noescape
+func windowSums11AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+
+// windowSums12AVX2 sums 12 vectors for each channel; see the type windowSums. Steps are in bytes.
+//
+//go:noescape
+func windowSums12AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+
 // reluAVX2 is portableReLU on n vectors.
 //
 //go:noescape
@@ -164,6 +209,11 @@ func axpyAVX2(y *float32, f float32, x *float32, n int)
 //go:noescape
 func finiteAVX2(x *float32, n int) bool
 
+// countNonZerosAVX2 is portableCountNonZeros on n vectors.
+//
+//go:noescape
+func countNonZerosAVX2(x *float32, n int) int
+
 // signStepAVX2 is portableSignStep on n vectors.
 //
 //go:noescape
@@ -183,6 +233,11 @@ func columnSum8AVX2(dst *float32, x *float32, n int, stride int)
 //
 //go:noescape
 func columnSum32AVX2(dst *float32, x *float32, n int, stride int)
+
+// copyRunsAVX2 is portableCopyRuns on n runs of whole vectors; step is in bytes.
+//
+//go:noescape
+func copyRunsAVX2(dst *float32, x *float32, n int, step int, vectors int)
 
 // momentumAVX2 is portableMomentum on n vectors.
 //

@@ -10,29 +10,30 @@ TEXT ·tile1AVX2(SB), NOSPLIT, $32-164
 	MOVQ left+56(FP), DX
 
 next:
-	MOVQ    AX, BX
-	MOVQ    CX, (SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), SI
-	MOVQ    yWrap+88(FP), DI
-	ADDQ    AX, SI
-	ADDQ    CX, DI
-	DECQ    DX
-	CMOVQEQ SI, AX
-	CMOVQEQ DI, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, 8(SP)
-	MOVQ    CX, 16(SP)
-	MOVQ    DX, 24(SP)
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	MOVQ    b+8(FP), AX
-	MOVQ    outer+96(FP), DX
-	MOVQ    aK+120(FP), SI
-	MOVQ    bK+128(FP), DI
-	MOVQ    ahead+136(FP), R8
-	XORQ    CX, CX
+	PREFETCHT0 (CX)
+	MOVQ       AX, BX
+	MOVQ       CX, (SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), SI
+	MOVQ       yWrap+88(FP), DI
+	ADDQ       AX, SI
+	ADDQ       CX, DI
+	DECQ       DX
+	CMOVQEQ    SI, AX
+	CMOVQEQ    DI, CX
+	CMOVQEQ    width+48(FP), DX
+	MOVQ       AX, 8(SP)
+	MOVQ       CX, 16(SP)
+	MOVQ       DX, 24(SP)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVQ       b+8(FP), AX
+	MOVQ       outer+96(FP), DX
+	MOVQ       aK+120(FP), SI
+	MOVQ       bK+128(FP), DI
+	MOVQ       ahead+136(FP), R8
+	XORQ       CX, CX
 
 outer:
 	MOVQ inner+104(FP), R9
@@ -109,43 +110,45 @@ TEXT ·tile2AVX2(SB), NOSPLIT, $40-164
 	MOVQ left+56(FP), DX
 
 next:
-	MOVQ    AX, BX
-	MOVQ    CX, (SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), SI
-	MOVQ    yWrap+88(FP), DI
-	ADDQ    AX, SI
-	ADDQ    CX, DI
-	DECQ    DX
-	CMOVQEQ SI, AX
-	CMOVQEQ DI, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, SI
-	MOVQ    CX, 8(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), DI
-	MOVQ    yWrap+88(FP), R8
-	ADDQ    AX, DI
-	ADDQ    CX, R8
-	DECQ    DX
-	CMOVQEQ DI, AX
-	CMOVQEQ R8, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, 16(SP)
-	MOVQ    CX, 24(SP)
-	MOVQ    DX, 32(SP)
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	MOVQ    b+8(FP), AX
-	MOVQ    outer+96(FP), DX
-	MOVQ    aK+120(FP), DI
-	MOVQ    bK+128(FP), R8
-	MOVQ    ahead+136(FP), R9
-	XORQ    CX, CX
+	PREFETCHT0 (CX)
+	MOVQ       AX, BX
+	MOVQ       CX, (SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), SI
+	MOVQ       yWrap+88(FP), DI
+	ADDQ       AX, SI
+	ADDQ       CX, DI
+	DECQ       DX
+	CMOVQEQ    SI, AX
+	CMOVQEQ    DI, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, SI
+	MOVQ       CX, 8(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), DI
+	MOVQ       yWrap+88(FP), R8
+	ADDQ       AX, DI
+	ADDQ       CX, R8
+	DECQ       DX
+	CMOVQEQ    DI, AX
+	CMOVQEQ    R8, CX
+	CMOVQEQ    width+48(FP), DX
+	MOVQ       AX, 16(SP)
+	MOVQ       CX, 24(SP)
+	MOVQ       DX, 32(SP)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       b+8(FP), AX
+	MOVQ       outer+96(FP), DX
+	MOVQ       aK+120(FP), DI
+	MOVQ       bK+128(FP), R8
+	MOVQ       ahead+136(FP), R9
+	XORQ       CX, CX
 
 outer:
 	MOVQ inner+104(FP), R10
@@ -248,57 +251,60 @@ TEXT ·tile3AVX2(SB), NOSPLIT, $48-164
 	MOVQ left+56(FP), DX
 
 next:
-	MOVQ    AX, BX
-	MOVQ    CX, (SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), SI
-	MOVQ    yWrap+88(FP), DI
-	ADDQ    AX, SI
-	ADDQ    CX, DI
-	DECQ    DX
-	CMOVQEQ SI, AX
-	CMOVQEQ DI, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, SI
-	MOVQ    CX, 8(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), DI
-	MOVQ    yWrap+88(FP), R8
-	ADDQ    AX, DI
-	ADDQ    CX, R8
-	DECQ    DX
-	CMOVQEQ DI, AX
-	CMOVQEQ R8, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, DI
-	MOVQ    CX, 16(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), R8
-	MOVQ    yWrap+88(FP), R9
-	ADDQ    AX, R8
-	ADDQ    CX, R9
-	DECQ    DX
-	CMOVQEQ R8, AX
-	CMOVQEQ R9, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, 24(SP)
-	MOVQ    CX, 32(SP)
-	MOVQ    DX, 40(SP)
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	MOVQ    b+8(FP), AX
-	MOVQ    outer+96(FP), DX
-	MOVQ    aK+120(FP), R8
-	MOVQ    bK+128(FP), R9
-	MOVQ    ahead+136(FP), R10
-	XORQ    CX, CX
+	PREFETCHT0 (CX)
+	MOVQ       AX, BX
+	MOVQ       CX, (SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), SI
+	MOVQ       yWrap+88(FP), DI
+	ADDQ       AX, SI
+	ADDQ       CX, DI
+	DECQ       DX
+	CMOVQEQ    SI, AX
+	CMOVQEQ    DI, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, SI
+	MOVQ       CX, 8(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), DI
+	MOVQ       yWrap+88(FP), R8
+	ADDQ       AX, DI
+	ADDQ       CX, R8
+	DECQ       DX
+	CMOVQEQ    DI, AX
+	CMOVQEQ    R8, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, DI
+	MOVQ       CX, 16(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), R8
+	MOVQ       yWrap+88(FP), R9
+	ADDQ       AX, R8
+	ADDQ       CX, R9
+	DECQ       DX
+	CMOVQEQ    R8, AX
+	CMOVQEQ    R9, CX
+	CMOVQEQ    width+48(FP), DX
+	MOVQ       AX, 24(SP)
+	MOVQ       CX, 32(SP)
+	MOVQ       DX, 40(SP)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       b+8(FP), AX
+	MOVQ       outer+96(FP), DX
+	MOVQ       aK+120(FP), R8
+	MOVQ       bK+128(FP), R9
+	MOVQ       ahead+136(FP), R10
+	XORQ       CX, CX
 
 outer:
 	MOVQ inner+104(FP), R11
@@ -426,71 +432,75 @@ TEXT ·tile4AVX2(SB), NOSPLIT, $56-164
 	MOVQ left+56(FP), DX
 
 next:
-	MOVQ    AX, BX
-	MOVQ    CX, (SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), SI
-	MOVQ    yWrap+88(FP), DI
-	ADDQ    AX, SI
-	ADDQ    CX, DI
-	DECQ    DX
-	CMOVQEQ SI, AX
-	CMOVQEQ DI, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, SI
-	MOVQ    CX, 8(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), DI
-	MOVQ    yWrap+88(FP), R8
-	ADDQ    AX, DI
-	ADDQ    CX, R8
-	DECQ    DX
-	CMOVQEQ DI, AX
-	CMOVQEQ R8, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, DI
-	MOVQ    CX, 16(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), R8
-	MOVQ    yWrap+88(FP), R9
-	ADDQ    AX, R8
-	ADDQ    CX, R9
-	DECQ    DX
-	CMOVQEQ R8, AX
-	CMOVQEQ R9, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, R8
-	MOVQ    CX, 24(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), R9
-	MOVQ    yWrap+88(FP), R10
-	ADDQ    AX, R9
-	ADDQ    CX, R10
-	DECQ    DX
-	CMOVQEQ R9, AX
-	CMOVQEQ R10, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, 32(SP)
-	MOVQ    CX, 40(SP)
-	MOVQ    DX, 48(SP)
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	MOVQ    b+8(FP), AX
-	MOVQ    outer+96(FP), DX
-	MOVQ    aK+120(FP), R9
-	MOVQ    bK+128(FP), R10
-	MOVQ    ahead+136(FP), R11
-	XORQ    CX, CX
+	PREFETCHT0 (CX)
+	MOVQ       AX, BX
+	MOVQ       CX, (SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), SI
+	MOVQ       yWrap+88(FP), DI
+	ADDQ       AX, SI
+	ADDQ       CX, DI
+	DECQ       DX
+	CMOVQEQ    SI, AX
+	CMOVQEQ    DI, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, SI
+	MOVQ       CX, 8(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), DI
+	MOVQ       yWrap+88(FP), R8
+	ADDQ       AX, DI
+	ADDQ       CX, R8
+	DECQ       DX
+	CMOVQEQ    DI, AX
+	CMOVQEQ    R8, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, DI
+	MOVQ       CX, 16(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), R8
+	MOVQ       yWrap+88(FP), R9
+	ADDQ       AX, R8
+	ADDQ       CX, R9
+	DECQ       DX
+	CMOVQEQ    R8, AX
+	CMOVQEQ    R9, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, R8
+	MOVQ       CX, 24(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), R9
+	MOVQ       yWrap+88(FP), R10
+	ADDQ       AX, R9
+	ADDQ       CX, R10
+	DECQ       DX
+	CMOVQEQ    R9, AX
+	CMOVQEQ    R10, CX
+	CMOVQEQ    width+48(FP), DX
+	MOVQ       AX, 32(SP)
+	MOVQ       CX, 40(SP)
+	MOVQ       DX, 48(SP)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       b+8(FP), AX
+	MOVQ       outer+96(FP), DX
+	MOVQ       aK+120(FP), R9
+	MOVQ       bK+128(FP), R10
+	MOVQ       ahead+136(FP), R11
+	XORQ       CX, CX
 
 outer:
 	MOVQ inner+104(FP), R12
@@ -643,85 +653,90 @@ TEXT ·tile5AVX2(SB), NOSPLIT, $64-164
 	MOVQ left+56(FP), DX
 
 next:
-	MOVQ    AX, BX
-	MOVQ    CX, (SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), SI
-	MOVQ    yWrap+88(FP), DI
-	ADDQ    AX, SI
-	ADDQ    CX, DI
-	DECQ    DX
-	CMOVQEQ SI, AX
-	CMOVQEQ DI, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, SI
-	MOVQ    CX, 8(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), DI
-	MOVQ    yWrap+88(FP), R8
-	ADDQ    AX, DI
-	ADDQ    CX, R8
-	DECQ    DX
-	CMOVQEQ DI, AX
-	CMOVQEQ R8, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, DI
-	MOVQ    CX, 16(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), R8
-	MOVQ    yWrap+88(FP), R9
-	ADDQ    AX, R8
-	ADDQ    CX, R9
-	DECQ    DX
-	CMOVQEQ R8, AX
-	CMOVQEQ R9, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, R8
-	MOVQ    CX, 24(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), R9
-	MOVQ    yWrap+88(FP), R10
-	ADDQ    AX, R9
-	ADDQ    CX, R10
-	DECQ    DX
-	CMOVQEQ R9, AX
-	CMOVQEQ R10, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, R9
-	MOVQ    CX, 32(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), R10
-	MOVQ    yWrap+88(FP), R11
-	ADDQ    AX, R10
-	ADDQ    CX, R11
-	DECQ    DX
-	CMOVQEQ R10, AX
-	CMOVQEQ R11, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, 40(SP)
-	MOVQ    CX, 48(SP)
-	MOVQ    DX, 56(SP)
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	MOVQ    b+8(FP), AX
-	MOVQ    outer+96(FP), DX
-	MOVQ    aK+120(FP), R10
-	MOVQ    bK+128(FP), R11
-	MOVQ    ahead+136(FP), R12
-	XORQ    CX, CX
+	PREFETCHT0 (CX)
+	MOVQ       AX, BX
+	MOVQ       CX, (SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), SI
+	MOVQ       yWrap+88(FP), DI
+	ADDQ       AX, SI
+	ADDQ       CX, DI
+	DECQ       DX
+	CMOVQEQ    SI, AX
+	CMOVQEQ    DI, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, SI
+	MOVQ       CX, 8(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), DI
+	MOVQ       yWrap+88(FP), R8
+	ADDQ       AX, DI
+	ADDQ       CX, R8
+	DECQ       DX
+	CMOVQEQ    DI, AX
+	CMOVQEQ    R8, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, DI
+	MOVQ       CX, 16(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), R8
+	MOVQ       yWrap+88(FP), R9
+	ADDQ       AX, R8
+	ADDQ       CX, R9
+	DECQ       DX
+	CMOVQEQ    R8, AX
+	CMOVQEQ    R9, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, R8
+	MOVQ       CX, 24(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), R9
+	MOVQ       yWrap+88(FP), R10
+	ADDQ       AX, R9
+	ADDQ       CX, R10
+	DECQ       DX
+	CMOVQEQ    R9, AX
+	CMOVQEQ    R10, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, R9
+	MOVQ       CX, 32(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), R10
+	MOVQ       yWrap+88(FP), R11
+	ADDQ       AX, R10
+	ADDQ       CX, R11
+	DECQ       DX
+	CMOVQEQ    R10, AX
+	CMOVQEQ    R11, CX
+	CMOVQEQ    width+48(FP), DX
+	MOVQ       AX, 40(SP)
+	MOVQ       CX, 48(SP)
+	MOVQ       DX, 56(SP)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	MOVQ       b+8(FP), AX
+	MOVQ       outer+96(FP), DX
+	MOVQ       aK+120(FP), R10
+	MOVQ       bK+128(FP), R11
+	MOVQ       ahead+136(FP), R12
+	XORQ       CX, CX
 
 outer:
 	MOVQ inner+104(FP), R13
@@ -899,99 +914,105 @@ TEXT ·tile6AVX2(SB), NOSPLIT, $72-164
 	MOVQ left+56(FP), DX
 
 next:
-	MOVQ    AX, BX
-	MOVQ    CX, (SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), SI
-	MOVQ    yWrap+88(FP), DI
-	ADDQ    AX, SI
-	ADDQ    CX, DI
-	DECQ    DX
-	CMOVQEQ SI, AX
-	CMOVQEQ DI, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, SI
-	MOVQ    CX, 8(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), DI
-	MOVQ    yWrap+88(FP), R8
-	ADDQ    AX, DI
-	ADDQ    CX, R8
-	DECQ    DX
-	CMOVQEQ DI, AX
-	CMOVQEQ R8, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, DI
-	MOVQ    CX, 16(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), R8
-	MOVQ    yWrap+88(FP), R9
-	ADDQ    AX, R8
-	ADDQ    CX, R9
-	DECQ    DX
-	CMOVQEQ R8, AX
-	CMOVQEQ R9, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, R8
-	MOVQ    CX, 24(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), R9
-	MOVQ    yWrap+88(FP), R10
-	ADDQ    AX, R9
-	ADDQ    CX, R10
-	DECQ    DX
-	CMOVQEQ R9, AX
-	CMOVQEQ R10, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, R9
-	MOVQ    CX, 32(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), R10
-	MOVQ    yWrap+88(FP), R11
-	ADDQ    AX, R10
-	ADDQ    CX, R11
-	DECQ    DX
-	CMOVQEQ R10, AX
-	CMOVQEQ R11, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, R10
-	MOVQ    CX, 40(SP)
-	ADDQ    aStep+64(FP), AX
-	ADDQ    yStep+80(FP), CX
-	MOVQ    aWrap+72(FP), R11
-	MOVQ    yWrap+88(FP), R12
-	ADDQ    AX, R11
-	ADDQ    CX, R12
-	DECQ    DX
-	CMOVQEQ R11, AX
-	CMOVQEQ R12, CX
-	CMOVQEQ width+48(FP), DX
-	MOVQ    AX, 48(SP)
-	MOVQ    CX, 56(SP)
-	MOVQ    DX, 64(SP)
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	MOVQ    b+8(FP), AX
-	MOVQ    outer+96(FP), DX
-	MOVQ    aK+120(FP), R11
-	MOVQ    bK+128(FP), R12
-	MOVQ    ahead+136(FP), R13
-	XORQ    CX, CX
+	PREFETCHT0 (CX)
+	MOVQ       AX, BX
+	MOVQ       CX, (SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), SI
+	MOVQ       yWrap+88(FP), DI
+	ADDQ       AX, SI
+	ADDQ       CX, DI
+	DECQ       DX
+	CMOVQEQ    SI, AX
+	CMOVQEQ    DI, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, SI
+	MOVQ       CX, 8(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), DI
+	MOVQ       yWrap+88(FP), R8
+	ADDQ       AX, DI
+	ADDQ       CX, R8
+	DECQ       DX
+	CMOVQEQ    DI, AX
+	CMOVQEQ    R8, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, DI
+	MOVQ       CX, 16(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), R8
+	MOVQ       yWrap+88(FP), R9
+	ADDQ       AX, R8
+	ADDQ       CX, R9
+	DECQ       DX
+	CMOVQEQ    R8, AX
+	CMOVQEQ    R9, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, R8
+	MOVQ       CX, 24(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), R9
+	MOVQ       yWrap+88(FP), R10
+	ADDQ       AX, R9
+	ADDQ       CX, R10
+	DECQ       DX
+	CMOVQEQ    R9, AX
+	CMOVQEQ    R10, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, R9
+	MOVQ       CX, 32(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), R10
+	MOVQ       yWrap+88(FP), R11
+	ADDQ       AX, R10
+	ADDQ       CX, R11
+	DECQ       DX
+	CMOVQEQ    R10, AX
+	CMOVQEQ    R11, CX
+	CMOVQEQ    width+48(FP), DX
+	PREFETCHT0 (CX)
+	MOVQ       AX, R10
+	MOVQ       CX, 40(SP)
+	ADDQ       aStep+64(FP), AX
+	ADDQ       yStep+80(FP), CX
+	MOVQ       aWrap+72(FP), R11
+	MOVQ       yWrap+88(FP), R12
+	ADDQ       AX, R11
+	ADDQ       CX, R12
+	DECQ       DX
+	CMOVQEQ    R11, AX
+	CMOVQEQ    R12, CX
+	CMOVQEQ    width+48(FP), DX
+	MOVQ       AX, 48(SP)
+	MOVQ       CX, 56(SP)
+	MOVQ       DX, 64(SP)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	MOVQ       b+8(FP), AX
+	MOVQ       outer+96(FP), DX
+	MOVQ       aK+120(FP), R11
+	MOVQ       bK+128(FP), R12
+	MOVQ       ahead+136(FP), R13
+	XORQ       CX, CX
 
 outer:
 	MOVQ inner+104(FP), R14
@@ -3196,11 +3217,14 @@ fetch:
 	MOVQ       R9, ahead+56(FP)
 
 fetched:
-	MOVL (DX), R9
-	MOVL 4(DX), R10
-	ADDQ startStep+80(FP), DX
-	CMPQ R9, R10
-	JE   multiplied
+	MOVQ       toStep+112(FP), R9
+	LEAQ       (DI)(R9*4), R9
+	PREFETCHT0 (R9)
+	MOVL       (DX), R9
+	MOVL       4(DX), R10
+	ADDQ       startStep+80(FP), DX
+	CMPQ       R9, R10
+	JE         multiplied
 
 multiply:
 	VBROADCASTSS (AX)(R9*1), Y3
@@ -3280,11 +3304,15 @@ fetch:
 	MOVQ       R8, ahead+56(FP)
 
 fetched:
-	MOVL (DX), R8
-	MOVL 4(DX), R11
-	ADDQ startStep+80(FP), DX
-	CMPQ R8, R11
-	JE   multiplied
+	MOVQ       toStep+112(FP), R8
+	LEAQ       (DI)(R8*4), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	MOVL       (DX), R8
+	MOVL       4(DX), R11
+	ADDQ       startStep+80(FP), DX
+	CMPQ       R8, R11
+	JE         multiplied
 
 multiply:
 	VBROADCASTSS (AX)(R8*1), Y5
@@ -3378,11 +3406,16 @@ fetch:
 	MOVQ       R8, ahead+56(FP)
 
 fetched:
-	MOVL (DX), R8
-	MOVL 4(DX), R12
-	ADDQ startStep+80(FP), DX
-	CMPQ R8, R12
-	JE   multiplied
+	MOVQ       toStep+112(FP), R8
+	LEAQ       (DI)(R8*4), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	MOVL       (DX), R8
+	MOVL       4(DX), R12
+	ADDQ       startStep+80(FP), DX
+	CMPQ       R8, R12
+	JE         multiplied
 
 multiply:
 	VBROADCASTSS (AX)(R8*1), Y7
@@ -3490,11 +3523,17 @@ fetch:
 	MOVQ       R8, ahead+56(FP)
 
 fetched:
-	MOVL (DX), R8
-	MOVL 4(DX), R13
-	ADDQ startStep+80(FP), DX
-	CMPQ R8, R13
-	JE   multiplied
+	MOVQ       toStep+112(FP), R8
+	LEAQ       (DI)(R8*4), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 192(R8)
+	MOVL       (DX), R8
+	MOVL       4(DX), R13
+	ADDQ       startStep+80(FP), DX
+	CMPQ       R8, R13
+	JE         multiplied
 
 multiply:
 	VBROADCASTSS (AX)(R8*1), Y9
@@ -3615,6 +3654,591 @@ DATA panelOffsets<>+24(SB)/4, $0x00000180
 DATA panelOffsets<>+28(SB)/4, $0x000001c0
 GLOBL panelOffsets<>(SB), RODATA|NOPTR, $32
 
+// func windowSums4AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+// Requires: AVX, FMA3
+TEXT ·windowSums4AVX2(SB), NOSPLIT, $0-56
+	MOVQ counts+0(FP), AX
+	MOVQ channels+8(FP), CX
+	MOVQ pairs+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ to+32(FP), SI
+	MOVQ pairStep+40(FP), DI
+	MOVQ toStep+48(FP), R8
+
+channel:
+	MOVL   (AX), R10
+	ADDQ   $0x04, AX
+	MOVQ   DX, R9
+	TESTQ  R10, R10
+	JE     next
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+pair:
+	MOVL         4(R9), R11
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  (BX)(R11*1), Y4, Y0
+	VFMADD231PS  32(BX)(R11*1), Y4, Y1
+	VFMADD231PS  64(BX)(R11*1), Y4, Y2
+	VFMADD231PS  96(BX)(R11*1), Y4, Y3
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNZ          pair
+	VADDPS       (SI), Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VADDPS       32(SI), Y1, Y1
+	VMOVUPS      Y1, 32(SI)
+	VADDPS       64(SI), Y2, Y2
+	VMOVUPS      Y2, 64(SI)
+	VADDPS       96(SI), Y3, Y3
+	VMOVUPS      Y3, 96(SI)
+
+next:
+	ADDQ DI, DX
+	ADDQ R8, SI
+	DECQ CX
+	JNZ  channel
+	VZEROUPPER
+	RET
+
+// func windowSums5AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+// Requires: AVX, FMA3
+TEXT ·windowSums5AVX2(SB), NOSPLIT, $0-56
+	MOVQ counts+0(FP), AX
+	MOVQ channels+8(FP), CX
+	MOVQ pairs+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ to+32(FP), SI
+	MOVQ pairStep+40(FP), DI
+	MOVQ toStep+48(FP), R8
+
+channel:
+	MOVL   (AX), R10
+	ADDQ   $0x04, AX
+	MOVQ   DX, R9
+	TESTQ  R10, R10
+	JE     next
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+pair:
+	MOVL         4(R9), R11
+	VBROADCASTSS (R9), Y5
+	VFMADD231PS  (BX)(R11*1), Y5, Y0
+	VFMADD231PS  32(BX)(R11*1), Y5, Y1
+	VFMADD231PS  64(BX)(R11*1), Y5, Y2
+	VFMADD231PS  96(BX)(R11*1), Y5, Y3
+	VFMADD231PS  128(BX)(R11*1), Y5, Y4
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNZ          pair
+	VADDPS       (SI), Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VADDPS       32(SI), Y1, Y1
+	VMOVUPS      Y1, 32(SI)
+	VADDPS       64(SI), Y2, Y2
+	VMOVUPS      Y2, 64(SI)
+	VADDPS       96(SI), Y3, Y3
+	VMOVUPS      Y3, 96(SI)
+	VADDPS       128(SI), Y4, Y4
+	VMOVUPS      Y4, 128(SI)
+
+next:
+	ADDQ DI, DX
+	ADDQ R8, SI
+	DECQ CX
+	JNZ  channel
+	VZEROUPPER
+	RET
+
+// func windowSums6AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+// Requires: AVX, FMA3
+TEXT ·windowSums6AVX2(SB), NOSPLIT, $0-56
+	MOVQ counts+0(FP), AX
+	MOVQ channels+8(FP), CX
+	MOVQ pairs+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ to+32(FP), SI
+	MOVQ pairStep+40(FP), DI
+	MOVQ toStep+48(FP), R8
+
+channel:
+	MOVL   (AX), R10
+	ADDQ   $0x04, AX
+	MOVQ   DX, R9
+	TESTQ  R10, R10
+	JE     next
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+pair:
+	MOVL         4(R9), R11
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  (BX)(R11*1), Y6, Y0
+	VFMADD231PS  32(BX)(R11*1), Y6, Y1
+	VFMADD231PS  64(BX)(R11*1), Y6, Y2
+	VFMADD231PS  96(BX)(R11*1), Y6, Y3
+	VFMADD231PS  128(BX)(R11*1), Y6, Y4
+	VFMADD231PS  160(BX)(R11*1), Y6, Y5
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNZ          pair
+	VADDPS       (SI), Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VADDPS       32(SI), Y1, Y1
+	VMOVUPS      Y1, 32(SI)
+	VADDPS       64(SI), Y2, Y2
+	VMOVUPS      Y2, 64(SI)
+	VADDPS       96(SI), Y3, Y3
+	VMOVUPS      Y3, 96(SI)
+	VADDPS       128(SI), Y4, Y4
+	VMOVUPS      Y4, 128(SI)
+	VADDPS       160(SI), Y5, Y5
+	VMOVUPS      Y5, 160(SI)
+
+next:
+	ADDQ DI, DX
+	ADDQ R8, SI
+	DECQ CX
+	JNZ  channel
+	VZEROUPPER
+	RET
+
+// func windowSums7AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+// Requires: AVX, FMA3
+TEXT ·windowSums7AVX2(SB), NOSPLIT, $0-56
+	MOVQ counts+0(FP), AX
+	MOVQ channels+8(FP), CX
+	MOVQ pairs+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ to+32(FP), SI
+	MOVQ pairStep+40(FP), DI
+	MOVQ toStep+48(FP), R8
+
+channel:
+	MOVL   (AX), R10
+	ADDQ   $0x04, AX
+	MOVQ   DX, R9
+	TESTQ  R10, R10
+	JE     next
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+pair:
+	MOVL         4(R9), R11
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  (BX)(R11*1), Y7, Y0
+	VFMADD231PS  32(BX)(R11*1), Y7, Y1
+	VFMADD231PS  64(BX)(R11*1), Y7, Y2
+	VFMADD231PS  96(BX)(R11*1), Y7, Y3
+	VFMADD231PS  128(BX)(R11*1), Y7, Y4
+	VFMADD231PS  160(BX)(R11*1), Y7, Y5
+	VFMADD231PS  192(BX)(R11*1), Y7, Y6
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNZ          pair
+	VADDPS       (SI), Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VADDPS       32(SI), Y1, Y1
+	VMOVUPS      Y1, 32(SI)
+	VADDPS       64(SI), Y2, Y2
+	VMOVUPS      Y2, 64(SI)
+	VADDPS       96(SI), Y3, Y3
+	VMOVUPS      Y3, 96(SI)
+	VADDPS       128(SI), Y4, Y4
+	VMOVUPS      Y4, 128(SI)
+	VADDPS       160(SI), Y5, Y5
+	VMOVUPS      Y5, 160(SI)
+	VADDPS       192(SI), Y6, Y6
+	VMOVUPS      Y6, 192(SI)
+
+next:
+	ADDQ DI, DX
+	ADDQ R8, SI
+	DECQ CX
+	JNZ  channel
+	VZEROUPPER
+	RET
+
+// func windowSums8AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+// Requires: AVX, FMA3
+TEXT ·windowSums8AVX2(SB), NOSPLIT, $0-56
+	MOVQ counts+0(FP), AX
+	MOVQ channels+8(FP), CX
+	MOVQ pairs+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ to+32(FP), SI
+	MOVQ pairStep+40(FP), DI
+	MOVQ toStep+48(FP), R8
+
+channel:
+	MOVL   (AX), R10
+	ADDQ   $0x04, AX
+	MOVQ   DX, R9
+	TESTQ  R10, R10
+	JE     next
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+pair:
+	MOVL         4(R9), R11
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  (BX)(R11*1), Y8, Y0
+	VFMADD231PS  32(BX)(R11*1), Y8, Y1
+	VFMADD231PS  64(BX)(R11*1), Y8, Y2
+	VFMADD231PS  96(BX)(R11*1), Y8, Y3
+	VFMADD231PS  128(BX)(R11*1), Y8, Y4
+	VFMADD231PS  160(BX)(R11*1), Y8, Y5
+	VFMADD231PS  192(BX)(R11*1), Y8, Y6
+	VFMADD231PS  224(BX)(R11*1), Y8, Y7
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNZ          pair
+	VADDPS       (SI), Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VADDPS       32(SI), Y1, Y1
+	VMOVUPS      Y1, 32(SI)
+	VADDPS       64(SI), Y2, Y2
+	VMOVUPS      Y2, 64(SI)
+	VADDPS       96(SI), Y3, Y3
+	VMOVUPS      Y3, 96(SI)
+	VADDPS       128(SI), Y4, Y4
+	VMOVUPS      Y4, 128(SI)
+	VADDPS       160(SI), Y5, Y5
+	VMOVUPS      Y5, 160(SI)
+	VADDPS       192(SI), Y6, Y6
+	VMOVUPS      Y6, 192(SI)
+	VADDPS       224(SI), Y7, Y7
+	VMOVUPS      Y7, 224(SI)
+
+next:
+	ADDQ DI, DX
+	ADDQ R8, SI
+	DECQ CX
+	JNZ  channel
+	VZEROUPPER
+	RET
+
+// func windowSums9AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+// Requires: AVX, FMA3
+TEXT ·windowSums9AVX2(SB), NOSPLIT, $0-56
+	MOVQ counts+0(FP), AX
+	MOVQ channels+8(FP), CX
+	MOVQ pairs+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ to+32(FP), SI
+	MOVQ pairStep+40(FP), DI
+	MOVQ toStep+48(FP), R8
+
+channel:
+	MOVL   (AX), R10
+	ADDQ   $0x04, AX
+	MOVQ   DX, R9
+	TESTQ  R10, R10
+	JE     next
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+pair:
+	MOVL         4(R9), R11
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  (BX)(R11*1), Y9, Y0
+	VFMADD231PS  32(BX)(R11*1), Y9, Y1
+	VFMADD231PS  64(BX)(R11*1), Y9, Y2
+	VFMADD231PS  96(BX)(R11*1), Y9, Y3
+	VFMADD231PS  128(BX)(R11*1), Y9, Y4
+	VFMADD231PS  160(BX)(R11*1), Y9, Y5
+	VFMADD231PS  192(BX)(R11*1), Y9, Y6
+	VFMADD231PS  224(BX)(R11*1), Y9, Y7
+	VFMADD231PS  256(BX)(R11*1), Y9, Y8
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNZ          pair
+	VADDPS       (SI), Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VADDPS       32(SI), Y1, Y1
+	VMOVUPS      Y1, 32(SI)
+	VADDPS       64(SI), Y2, Y2
+	VMOVUPS      Y2, 64(SI)
+	VADDPS       96(SI), Y3, Y3
+	VMOVUPS      Y3, 96(SI)
+	VADDPS       128(SI), Y4, Y4
+	VMOVUPS      Y4, 128(SI)
+	VADDPS       160(SI), Y5, Y5
+	VMOVUPS      Y5, 160(SI)
+	VADDPS       192(SI), Y6, Y6
+	VMOVUPS      Y6, 192(SI)
+	VADDPS       224(SI), Y7, Y7
+	VMOVUPS      Y7, 224(SI)
+	VADDPS       256(SI), Y8, Y8
+	VMOVUPS      Y8, 256(SI)
+
+next:
+	ADDQ DI, DX
+	ADDQ R8, SI
+	DECQ CX
+	JNZ  channel
+	VZEROUPPER
+	RET
+
+// func windowSums10AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+// Requires: AVX, FMA3
+TEXT ·windowSums10AVX2(SB), NOSPLIT, $0-56
+	MOVQ counts+0(FP), AX
+	MOVQ channels+8(FP), CX
+	MOVQ pairs+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ to+32(FP), SI
+	MOVQ pairStep+40(FP), DI
+	MOVQ toStep+48(FP), R8
+
+channel:
+	MOVL   (AX), R10
+	ADDQ   $0x04, AX
+	MOVQ   DX, R9
+	TESTQ  R10, R10
+	JE     next
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+pair:
+	MOVL         4(R9), R11
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  (BX)(R11*1), Y10, Y0
+	VFMADD231PS  32(BX)(R11*1), Y10, Y1
+	VFMADD231PS  64(BX)(R11*1), Y10, Y2
+	VFMADD231PS  96(BX)(R11*1), Y10, Y3
+	VFMADD231PS  128(BX)(R11*1), Y10, Y4
+	VFMADD231PS  160(BX)(R11*1), Y10, Y5
+	VFMADD231PS  192(BX)(R11*1), Y10, Y6
+	VFMADD231PS  224(BX)(R11*1), Y10, Y7
+	VFMADD231PS  256(BX)(R11*1), Y10, Y8
+	VFMADD231PS  288(BX)(R11*1), Y10, Y9
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNZ          pair
+	VADDPS       (SI), Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VADDPS       32(SI), Y1, Y1
+	VMOVUPS      Y1, 32(SI)
+	VADDPS       64(SI), Y2, Y2
+	VMOVUPS      Y2, 64(SI)
+	VADDPS       96(SI), Y3, Y3
+	VMOVUPS      Y3, 96(SI)
+	VADDPS       128(SI), Y4, Y4
+	VMOVUPS      Y4, 128(SI)
+	VADDPS       160(SI), Y5, Y5
+	VMOVUPS      Y5, 160(SI)
+	VADDPS       192(SI), Y6, Y6
+	VMOVUPS      Y6, 192(SI)
+	VADDPS       224(SI), Y7, Y7
+	VMOVUPS      Y7, 224(SI)
+	VADDPS       256(SI), Y8, Y8
+	VMOVUPS      Y8, 256(SI)
+	VADDPS       288(SI), Y9, Y9
+	VMOVUPS      Y9, 288(SI)
+
+next:
+	ADDQ DI, DX
+	ADDQ R8, SI
+	DECQ CX
+	JNZ  channel
+	VZEROUPPER
+	RET
+
+// func windowSums11AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+// Requires: AVX, FMA3
+TEXT ·windowSums11AVX2(SB), NOSPLIT, $0-56
+	MOVQ counts+0(FP), AX
+	MOVQ channels+8(FP), CX
+	MOVQ pairs+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ to+32(FP), SI
+	MOVQ pairStep+40(FP), DI
+	MOVQ toStep+48(FP), R8
+
+channel:
+	MOVL   (AX), R10
+	ADDQ   $0x04, AX
+	MOVQ   DX, R9
+	TESTQ  R10, R10
+	JE     next
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+
+pair:
+	MOVL         4(R9), R11
+	VBROADCASTSS (R9), Y11
+	VFMADD231PS  (BX)(R11*1), Y11, Y0
+	VFMADD231PS  32(BX)(R11*1), Y11, Y1
+	VFMADD231PS  64(BX)(R11*1), Y11, Y2
+	VFMADD231PS  96(BX)(R11*1), Y11, Y3
+	VFMADD231PS  128(BX)(R11*1), Y11, Y4
+	VFMADD231PS  160(BX)(R11*1), Y11, Y5
+	VFMADD231PS  192(BX)(R11*1), Y11, Y6
+	VFMADD231PS  224(BX)(R11*1), Y11, Y7
+	VFMADD231PS  256(BX)(R11*1), Y11, Y8
+	VFMADD231PS  288(BX)(R11*1), Y11, Y9
+	VFMADD231PS  320(BX)(R11*1), Y11, Y10
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNZ          pair
+	VADDPS       (SI), Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VADDPS       32(SI), Y1, Y1
+	VMOVUPS      Y1, 32(SI)
+	VADDPS       64(SI), Y2, Y2
+	VMOVUPS      Y2, 64(SI)
+	VADDPS       96(SI), Y3, Y3
+	VMOVUPS      Y3, 96(SI)
+	VADDPS       128(SI), Y4, Y4
+	VMOVUPS      Y4, 128(SI)
+	VADDPS       160(SI), Y5, Y5
+	VMOVUPS      Y5, 160(SI)
+	VADDPS       192(SI), Y6, Y6
+	VMOVUPS      Y6, 192(SI)
+	VADDPS       224(SI), Y7, Y7
+	VMOVUPS      Y7, 224(SI)
+	VADDPS       256(SI), Y8, Y8
+	VMOVUPS      Y8, 256(SI)
+	VADDPS       288(SI), Y9, Y9
+	VMOVUPS      Y9, 288(SI)
+	VADDPS       320(SI), Y10, Y10
+	VMOVUPS      Y10, 320(SI)
+
+next:
+	ADDQ DI, DX
+	ADDQ R8, SI
+	DECQ CX
+	JNZ  channel
+	VZEROUPPER
+	RET
+
+// func windowSums12AVX2(counts *int32, channels int, pairs *float32, x *float32, to *float32, pairStep int, toStep int)
+// Requires: AVX, FMA3
+TEXT ·windowSums12AVX2(SB), NOSPLIT, $0-56
+	MOVQ counts+0(FP), AX
+	MOVQ channels+8(FP), CX
+	MOVQ pairs+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ to+32(FP), SI
+	MOVQ pairStep+40(FP), DI
+	MOVQ toStep+48(FP), R8
+
+channel:
+	MOVL   (AX), R10
+	ADDQ   $0x04, AX
+	MOVQ   DX, R9
+	TESTQ  R10, R10
+	JE     next
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+pair:
+	MOVL         4(R9), R11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  (BX)(R11*1), Y12, Y0
+	VFMADD231PS  32(BX)(R11*1), Y12, Y1
+	VFMADD231PS  64(BX)(R11*1), Y12, Y2
+	VFMADD231PS  96(BX)(R11*1), Y12, Y3
+	VFMADD231PS  128(BX)(R11*1), Y12, Y4
+	VFMADD231PS  160(BX)(R11*1), Y12, Y5
+	VFMADD231PS  192(BX)(R11*1), Y12, Y6
+	VFMADD231PS  224(BX)(R11*1), Y12, Y7
+	VFMADD231PS  256(BX)(R11*1), Y12, Y8
+	VFMADD231PS  288(BX)(R11*1), Y12, Y9
+	VFMADD231PS  320(BX)(R11*1), Y12, Y10
+	VFMADD231PS  352(BX)(R11*1), Y12, Y11
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNZ          pair
+	VADDPS       (SI), Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VADDPS       32(SI), Y1, Y1
+	VMOVUPS      Y1, 32(SI)
+	VADDPS       64(SI), Y2, Y2
+	VMOVUPS      Y2, 64(SI)
+	VADDPS       96(SI), Y3, Y3
+	VMOVUPS      Y3, 96(SI)
+	VADDPS       128(SI), Y4, Y4
+	VMOVUPS      Y4, 128(SI)
+	VADDPS       160(SI), Y5, Y5
+	VMOVUPS      Y5, 160(SI)
+	VADDPS       192(SI), Y6, Y6
+	VMOVUPS      Y6, 192(SI)
+	VADDPS       224(SI), Y7, Y7
+	VMOVUPS      Y7, 224(SI)
+	VADDPS       256(SI), Y8, Y8
+	VMOVUPS      Y8, 256(SI)
+	VADDPS       288(SI), Y9, Y9
+	VMOVUPS      Y9, 288(SI)
+	VADDPS       320(SI), Y10, Y10
+	VMOVUPS      Y10, 320(SI)
+	VADDPS       352(SI), Y11, Y11
+	VMOVUPS      Y11, 352(SI)
+
+next:
+	ADDQ DI, DX
+	ADDQ R8, SI
+	DECQ CX
+	JNZ  channel
+	VZEROUPPER
+	RET
+
 // func reluAVX2(y *float32, x *float32, n int)
 // Requires: AVX
 TEXT ·reluAVX2(SB), NOSPLIT, $0-24
@@ -3732,6 +4356,26 @@ loop:
 	MOVB      AL, ret+16(FP)
 	RET
 
+// func countNonZerosAVX2(x *float32, n int) int
+// Requires: AVX, POPCNT
+TEXT ·countNonZerosAVX2(SB), NOSPLIT, $0-24
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), CX
+	VXORPS Y0, Y0, Y0
+	XORQ   DX, DX
+
+loop:
+	VCMPPS    $0x04, (AX), Y0, Y1
+	VMOVMSKPS Y1, BX
+	POPCNTL   BX, BX
+	ADDQ      BX, DX
+	ADDQ      $0x20, AX
+	DECQ      CX
+	JNZ       loop
+	VZEROUPPER
+	MOVQ      DX, ret+16(FP)
+	RET
+
 // func signStepAVX2(adv *float32, x *float32, grad *float32, step float32, eps float32, n int)
 // Requires: AVX, AVX2
 TEXT ·signStepAVX2(SB), NOSPLIT, $0-40
@@ -3846,6 +4490,46 @@ loop:
 	VMOVUPS Y2, 64(AX)
 	VADDPS  96(AX), Y3, Y3
 	VMOVUPS Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+// func copyRunsAVX2(dst *float32, x *float32, n int, step int, vectors int)
+// Requires: AVX
+TEXT ·copyRunsAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	MOVQ step+24(FP), BX
+	MOVQ vectors+32(FP), SI
+	CMPQ SI, $0x02
+	JNE  run
+
+panel:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    BX, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNZ     panel
+	VZEROUPPER
+	RET
+
+run:
+	XORQ DI, DI
+	MOVQ SI, R8
+
+vector:
+	VMOVUPS (CX)(DI*1), Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, AX
+	DECQ    R8
+	JNZ     vector
+	ADDQ    BX, CX
+	DECQ    DX
+	JNZ     run
 	VZEROUPPER
 	RET
 

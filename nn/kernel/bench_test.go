@@ -20,9 +20,19 @@ var benchConvs = []struct {
 	{"madry2", Conv{window(14, 14, 32, 5, 1, 2), 64}},
 	{"fast1", Conv{window(28, 28, 1, 4, 2, 1), 16}},
 	{"fast2", Conv{window(14, 14, 16, 4, 2, 1), 32}},
-	{"resnet1", Conv{window(32, 32, 3, 3, 1, 1), 64}},
-	{"resnet2", Conv{window(32, 32, 64, 3, 1, 1), 64}},
-	{"resnet5", Conv{window(4, 4, 512, 3, 1, 1), 512}},
+	// ResNet-18 on images of 32x32: its first layer, and of each stage the layer that halves the
+	// image, its shortcut, and the others.
+	{"resnet", Conv{window(32, 32, 3, 3, 1, 1), 64}},
+	{"resnet64", Conv{window(32, 32, 64, 3, 1, 1), 64}},
+	{"resnet128/2", Conv{window(32, 32, 64, 3, 2, 1), 128}},
+	{"resnet128/2short", Conv{window(32, 32, 64, 1, 2, 0), 128}},
+	{"resnet128", Conv{window(16, 16, 128, 3, 1, 1), 128}},
+	{"resnet256/2", Conv{window(16, 16, 128, 3, 2, 1), 256}},
+	{"resnet256/2short", Conv{window(16, 16, 128, 1, 2, 0), 256}},
+	{"resnet256", Conv{window(8, 8, 256, 3, 1, 1), 256}},
+	{"resnet512/2", Conv{window(8, 8, 256, 3, 2, 1), 512}},
+	{"resnet512/2short", Conv{window(8, 8, 256, 1, 2, 0), 512}},
+	{"resnet512", Conv{window(4, 4, 512, 3, 1, 1), 512}},
 }
 
 var benchDenses = []struct {
@@ -37,11 +47,25 @@ var benchDenses = []struct {
 // measure runs f, which does that many multiply-adds, and reports its rate: of the whole loop, and
 // of the best call, which other programs on the machine disturb less.
 func measure(b *testing.B, products int, f func()) {
-	best := time.Duration(math.MaxInt64)
+	measureUnits(b, products, 1, func(int) { f() })
+}
+
+// measureUnits is measure of work in pieces, and adds up the best call of each.
+func measureUnits(b *testing.B, products, units int, f func(unit int)) {
+	bests := make([]time.Duration, units)
+	for i := range bests {
+		bests[i] = math.MaxInt64
+	}
 	for b.Loop() {
-		start := time.Now()
-		f()
-		best = min(best, time.Since(start))
+		for i := range units {
+			start := time.Now()
+			f(i)
+			bests[i] = min(bests[i], time.Since(start))
+		}
+	}
+	best := time.Duration(0)
+	for _, d := range bests {
+		best += d
 	}
 	flops := 2 * float64(products)
 	b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
@@ -57,13 +81,14 @@ func BenchmarkPeak(b *testing.B) {
 
 func BenchmarkConv(b *testing.B) {
 	for _, c := range benchConvs {
-		k := newConvCase(c.Conv, 1, 1)
+		rows := max(2, 1024/(c.OutH()*c.OutW())) // some blocks of the weight gradient
+		k := newConvCase(c.Conv, rows, 1)
 		packed, flipped := make([]float32, c.PackedForward()), make([]float32, c.PackedInputGrad())
 		c.PackForward(packed, k.w)
 		c.PackInputGrad(flipped, k.w)
 		scratch := make([]float32, c.Scratch())
 		y, dx, dw := make([]float32, len(k.dy)), make([]float32, len(k.x)), make([]float32, len(k.w))
-		products := c.taps() * len(y)
+		products := c.taps() * len(y) / rows
 		b.Run(c.name+"/forward", func(b *testing.B) {
 			measure(b, products, func() {
 				c.Forward(y, k.x, packed, k.bias, true, scratch)
@@ -75,9 +100,12 @@ func BenchmarkConv(b *testing.B) {
 			})
 		})
 		b.Run(c.name+"/weight", func(b *testing.B) {
-			measure(b, products, func() {
-				for unit := range c.WeightGradUnits() {
-					c.WeightGrad(unit, dw, k.x, k.dy, 1, scratch)
+			shared, blocks := make([]float32, c.WeightGradShared(rows)), c.WeightGradBlocks(rows)
+			measureUnits(b, rows*products, blocks+c.WeightGradUnits(), func(i int) {
+				if i < blocks {
+					c.PrepareWeightGrad(i, k.x, k.dy, rows, shared, scratch)
+				} else {
+					c.WeightGrad(i-blocks, dw, k.x, k.dy, rows, shared, scratch)
 				}
 			})
 		})
@@ -93,6 +121,7 @@ func BenchmarkDense(b *testing.B) {
 			d.PackForward(packed, w)
 			d.PackInputGrad(transposed, w)
 			y, dx, scratch := make([]float32, len(dy)), make([]float32, len(x)), make([]float32, d.Scratch(rows))
+			shared := make([]float32, d.WeightGradShared(rows))
 			name := fmt.Sprintf("%s/%d", d.name, rows)
 			b.Run(name+"/forward", func(b *testing.B) {
 				measure(b, rows*d.In*d.Out, func() {
@@ -105,9 +134,12 @@ func BenchmarkDense(b *testing.B) {
 				})
 			})
 			b.Run(name+"/weight", func(b *testing.B) {
-				measure(b, rows*d.In*d.Out, func() {
-					for unit := range d.WeightGradUnits() {
-						d.WeightGrad(unit, w, x, dy, rows, scratch)
+				blocks := d.WeightGradBlocks(rows)
+				measureUnits(b, rows*d.In*d.Out, blocks+d.WeightGradUnits(), func(i int) {
+					if i < blocks {
+						d.PrepareWeightGrad(i, dy, rows, shared)
+					} else {
+						d.WeightGrad(i-blocks, w, x, rows, shared, scratch)
 					}
 				})
 			})
@@ -164,79 +196,26 @@ func BenchmarkElementwise(b *testing.B) {
 	}
 }
 
-// BenchmarkSparse counts all products, so that its rates compare with those of the dense form.
-func BenchmarkSparse(b *testing.B) {
-	for _, c := range benchConvs {
-		if c.C < 4 || !c.hasSparse() {
-			continue
-		}
-		for _, density := range []float64{1, .6, .36, .19, .13, .10} {
-			k := newConvCase(c.Conv, 1, 1)
-			thin(k.x, density, 1)
-			thin(k.dy, density, 2)
-			packed, flipped := make([]float32, c.PackedForward()), make([]float32, c.PackedInputGrad())
-			c.PackForward(packed, k.w)
-			c.PackInputGrad(flipped, k.w)
-			packed, _ = noted(packed)
-			flipped, _ = noted(flipped)
-			scratch := make([]float32, c.Scratch())
-			y, dx := make([]float32, len(k.dy)), make([]float32, len(k.x))
-			products := c.taps() * len(y)
-			for name, f := range map[string]func(){
-				"forward/dense":  func() { c.denseForward(y, k.x, packed, k.bias, true, scratch) },
-				"forward/sparse": func() { c.sparseForward(y, c.paddedImage().list(k.x, scratch), packed, k.bias, true) },
-				"input/dense":    func() { c.denseInputGrad(dx, k.dy, flipped, scratch) },
-				"input/sparse":   func() { c.sparseInputGrad(dx, c.gradientImage().list(k.dy, scratch), flipped) },
-			} {
-				b.Run(fmt.Sprintf("%s/%s/%v", c.name, name, density), func(b *testing.B) { measure(b, products, f) })
-			}
-		}
-		k := newConvCase(c.Conv, 1, 1)
-		thin(k.x, .2, 1)
-		scratch := make([]float32, c.Scratch())
-		b.Run(c.name+"/list", func(b *testing.B) {
-			best := time.Duration(math.MaxInt64)
-			for b.Loop() {
-				start := time.Now()
-				c.paddedImage().list(k.x, scratch)
-				best = min(best, time.Since(start))
-			}
-			b.ReportMetric(float64(best.Nanoseconds()), "best-ns")
-		})
-	}
-}
-
-// BenchmarkSparseDense counts all products, as BenchmarkSparse does.
-func BenchmarkSparseDense(b *testing.B) {
-	d := Dense{3136, 1024}
-	for _, rows := range []int{benchRows, 64} {
-		for _, density := range []float64{1, .5, .4, .3} {
-			r := newRand(1)
-			x, dy, w := normals(r, rows*d.In), normals(r, rows*d.Out), normals(r, d.In*d.Out)
-			thin(x, density, 1)
-			thin(dy, density, 2)
-			packed, transposed := make([]float32, d.PackedForward()), make([]float32, d.PackedInputGrad())
-			d.PackForward(packed, w)
-			d.PackInputGrad(transposed, w)
-			y, dx, scratch := make([]float32, len(dy)), make([]float32, len(x)), make([]float32, d.ListScratch(rows))
-			packed, _ = noted(packed)
-			transposed, _ = noted(transposed)
-			for name, f := range map[string]func(){
-				"forward/dense": func() { multiply(y, x, packed, nil, rows, d.In, d.Out, true) },
-				"forward/sparse": func() {
-					l, _ := listAllRows(x, scratch, rows, d.In)
-					sparseMultiply(y, l, packed, nil, rows, d.In, d.Out, true)
-				},
-				"input/dense": func() { multiply(dx, dy, transposed, nil, rows, d.Out, d.In, false) },
-				"input/sparse": func() {
-					l, _ := listAllRows(dy, scratch, rows, d.Out)
-					sparseMultiply(dx, l, transposed, nil, rows, d.Out, d.In, false)
-				},
-			} {
-				b.Run(fmt.Sprintf("madry_fc1/%d/%s/%v", rows, name, density), func(b *testing.B) {
-					measure(b, rows*d.In*d.Out, f)
-				})
-			}
-		}
-	}
+// BenchmarkDenormals multiplies values so small that they, and all sums, are denormal: the rates are
+// to be those of BenchmarkConv.
+func BenchmarkDenormals(b *testing.B) {
+	c := benchConvs[1]
+	k := newConvCase(c.Conv, 2, 1)
+	Scale(k.x, k.x, 1e-39)
+	Scale(k.dy, k.dy, 1e-39)
+	clear(k.bias)
+	packed, flipped, scratch := make([]float32, c.PackedForward()), make([]float32, c.PackedInputGrad()), make([]float32, c.Scratch())
+	c.PackForward(packed, k.w)
+	c.PackInputGrad(flipped, k.w)
+	y, dx := make([]float32, len(k.dy)), make([]float32, len(k.x))
+	products := c.taps() * len(y) / 2
+	b.Run("forward", func(b *testing.B) {
+		measure(b, products, func() { c.Forward(y, k.x, packed, k.bias, true, scratch) })
+	})
+	b.Run("input", func(b *testing.B) {
+		measure(b, products, func() { c.InputGrad(dx, k.dy, flipped, scratch) })
+	})
+	b.Run("weight", func(b *testing.B) { // the products are zero
+		measureUnits(b, 2*products, c.WeightGradUnits(), func(i int) { c.WeightGrad(i, k.w, k.x, k.dy, 2, nil, scratch) })
+	})
 }

@@ -23,9 +23,9 @@ func (c Conv) isPadded() bool { return c.PadTop|c.PadLeft|c.PadBottom|c.PadRight
 func (c Conv) Scratch() int {
 	image := 0
 	if c.isPadded() {
-		image = roundUp(c.paddedSize(), panel)
+		image = c.paddedSize()
 	}
-	return max(image+c.OutH()*c.OutW()*panel, c.gradientSize(), c.listSize())
+	return max(image, c.gradientSize(), c.listSize(), c.weightScratch())
 }
 
 // PackedForward is the number of values of the weights packed for Forward.

@@ -122,7 +122,7 @@ func checkConv(t *testing.T, c Conv, rows int, seed uint64) {
 	}
 	got, scratch = newGuarded(len(dw)), newGuarded(c.Scratch())
 	for unit := range c.WeightGradUnits() {
-		c.WeightGrad(unit, got.x, k.x, k.dy, rows, scratch.x)
+		c.WeightGrad(unit, got.x, k.x, k.dy, rows, nil, scratch.x)
 	}
 	compareSums(t, "dw", got.x, dw)
 	got.check(t, "dw")
@@ -192,7 +192,7 @@ func TestConvNaN(t *testing.T) {
 				c.InputGrad(got, k.dy, k.flipped, scratch)
 				checkFinite(t, "dx", got[:len(dx)], dx)
 				for unit := range c.WeightGradUnits() {
-					c.WeightGrad(unit, got, k.x, k.dy, 1, scratch)
+					c.WeightGrad(unit, got, k.x, k.dy, 1, nil, scratch)
 				}
 				for b, bad := range dw { // padding times infinity makes more of them at the border
 					if bad && AllFinite(got[b:b+1]) {

@@ -125,31 +125,40 @@ func sparseMultiply(y []float32, l nonZeros, b, bias []float32, rows, k, n int, 
 	}
 }
 
-// portableSparseRows computes one panel of one row at a time.
+// portableSparseRows computes eight columns of one row at a time.
 func portableSparseRows(s sparseRows) {
 	for r := range s.rows {
 		from, to := s.starts[r*s.startStep]/4, s.starts[r*s.startStep+1]/4
-		offsets := s.list.offsets[from:to]
-		for p := range s.panels {
-			cols := panel
-			if p == s.panels-1 {
-				cols = s.cols
-			}
-			sums := *(*[panel]float32)(s.from[r*s.fromStep+p*panel:])
-			for i, x := range s.list.values[from:to] {
-				w := (*[panel]float32)(s.b[p*s.bPanel+int(offsets[i]/4):])
-				for n := range sums {
-					sums[n] += x * w[n]
-				}
-			}
-			add, y := s.add[r*s.addStep+p*panel:], s.to[r*s.toStep+p*panel:]
-			for n := range cols {
-				v := sums[n] + add[n]
+		for n := 0; n < (s.panels-1)*panel+s.cols; n += 8 {
+			sums := s.columns(int(from), int(to), n/panel*s.bPanel+n%panel, s.from[r*s.fromStep+n:])
+			add, y := s.add[r*s.addStep+n:], s.to[r*s.toStep+n:]
+			for i, v := range sums[:min(8, (s.panels-1)*panel+s.cols-n)] {
+				v += add[i]
 				if s.rectified {
 					v = rectify(v)
 				}
-				y[n] = v
+				y[i] = v
 			}
 		}
 	}
+}
+
+// columns adds the products of entries [from,to) with the weights at b to the given sums.
+func (s *sparseRows) columns(from, to, b int, sums []float32) [8]float32 {
+	t := (*[8]float32)(sums)
+	s0, s1, s2, s3, s4, s5, s6, s7 := t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]
+	values, weights := s.list.values[from:to], s.b[b:]
+	offsets := s.list.offsets[from:to][:len(values)]
+	for e, x := range values {
+		w := (*[8]float32)(weights[uint32(offsets[e])/4:])
+		s0 += x * w[0]
+		s1 += x * w[1]
+		s2 += x * w[2]
+		s3 += x * w[3]
+		s4 += x * w[4]
+		s5 += x * w[5]
+		s6 += x * w[6]
+		s7 += x * w[7]
+	}
+	return [8]float32{s0, s1, s2, s3, s4, s5, s6, s7}
 }

@@ -43,9 +43,9 @@ func checkDense(t *testing.T, d Dense, rows int, seed uint64) {
 	got.check(t, "dx")
 
 	got = newGuarded(len(dw))
-	for unit := range d.WeightGradUnits() {
-		d.WeightGrad(unit, got.x, x, dy, rows, scratch.x)
-	}
+	shared := newGuarded(d.WeightGradShared(rows))
+	denseWeightGrad(d, got.x, x, dy, rows, shared.x, scratch.x)
+	shared.check(t, "shared")
 	compareSums(t, "dw", got.x, dw)
 	got.check(t, "dw")
 	scratch.check(t, "scratch")

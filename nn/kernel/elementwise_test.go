@@ -123,6 +123,22 @@ func TestAffineChannels(t *testing.T) {
 	})
 }
 
+func TestCountNonZeros(t *testing.T) {
+	eachImplementation(t, func(t *testing.T) {
+		for n := range 40 {
+			x, want := specials(newRand(uint64(n)), n), 0
+			for _, v := range x {
+				if v < 0 || v > 0 || v != v {
+					want++
+				}
+			}
+			if got := current.count(x); got != want {
+				t.Fatalf("%v of %v are not zero, want %v", got, x, want)
+			}
+		}
+	})
+}
+
 func TestAllFinite(t *testing.T) {
 	eachImplementation(t, func(t *testing.T) {
 		for n := range 40 {
@@ -241,9 +257,10 @@ func TestNothingAllocates(t *testing.T) {
 		if n := testing.AllocsPerRun(4, func() {
 			k.Forward(y, k.x, k.packed, k.bias, true, scratch)
 			k.InputGrad(dx, k.dy, k.flipped, scratch)
-			k.WeightGrad(0, dw, k.x, k.dy, 2, scratch)
+			k.WeightGrad(0, dw, k.x, k.dy, 2, nil, scratch)
 			Dense{20, 30}.Forward(y, k.x, k.packed, nil, 5, true, scratch)
-			Dense{20, 30}.WeightGrad(0, dw, k.x, k.dy, 5, scratch)
+			Dense{20, 30}.PrepareWeightGrad(0, k.dy, 5, y)
+			Dense{20, 30}.WeightGrad(0, dw, k.x, 5, y, scratch)
 			MaxPool(pool, y, index, k.x)
 			SignStep(dx, k.x, k.x, .1, .3)
 			Adam(device.Adam{Beta1: .9, Beta2: .999, Epsilon: 1e-8}, dx, k.x, y, dw, 1e-3, 1, 1)

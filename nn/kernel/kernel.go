@@ -33,6 +33,8 @@ type implementation struct {
 
 	sparse     func(s sparse)
 	sparseRows func(s sparseRows)
+	windowSums func(s windowSums)
+	count      func(x []float32) int
 	nonZeros   func(l nonZeros, starts []int32, x []float32, at, channels int) int
 
 	relu      func(y, x []float32)
@@ -42,6 +44,7 @@ type implementation struct {
 	axpy      func(y []float32, f float32, x []float32)
 	affine    func(y, x, scale, shift []float32)
 	columnSum func(dst, x []float32, n, stride int)
+	copyRuns  func(dst, x []float32, n, step, size int)
 	finite    func(x []float32) bool
 	signStep  func(adv, x, grad []float32, step, eps float32)
 	momentum  func(s momentumStep, w, g, v []float32)

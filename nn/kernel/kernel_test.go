@@ -1,10 +1,12 @@
 package kernel
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -53,6 +55,9 @@ func TestVariable(t *testing.T) {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestVariable$")
 		cmd.Env = append(os.Environ(), "KERNEL_TEST_CHILD=1", Variable+"="+value)
 		out, err := cmd.CombinedOutput()
+		if errors.Is(err, syscall.ENOEXEC) {
+			t.Skip("under an emulator, a test cannot start itself")
+		}
 		if err != nil || !strings.HasPrefix(string(out), want) {
 			t.Errorf("%s=%q: %v, %q, want %q", Variable, value, err, out, want)
 		}

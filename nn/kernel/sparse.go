@@ -113,6 +113,16 @@ func fill(v []int32, at int) {
 	}
 }
 
+// portableCountNonZeros is the number of values that are not zero; NaN is not.
+func portableCountNonZeros(x []float32) (n int) {
+	for _, v := range x {
+		if v != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // portableNonZeros appends the non-zeros of a line x to the list, from byte at on,
 // and notes where each position starts; it returns the end.
 func portableNonZeros(l nonZeros, starts []int32, x []float32, at, channels int) int {
@@ -129,39 +139,50 @@ func portableNonZeros(l nonZeros, starts []int32, x []float32, at, channels int)
 	return 4 * n
 }
 
-// portableSparse computes one position of one panel at a time.
+// portableSparse computes eight columns of one position at a time.
 func portableSparse(s sparse) {
+	t := tile{accumulate: s.accumulate, rectified: s.rectified}
 	for p := range s.panels {
 		cols := panel
 		if p == s.panels-1 {
 			cols = s.cols
 		}
+		if s.bias != nil {
+			t.bias = s.bias[p*panel:][:cols]
+		}
 		for line := range s.lines {
 			for i := range s.width {
-				var sums [panel]float32
-				for o := range s.outer {
-					for k := range s.window {
-						s.addColumn(&sums, s.first+(line+o)*s.list.width+i+k, p*s.bPanel+o*s.bOuter+k*s.bTap)
-					}
+				for n := 0; n < cols; n += 8 {
+					sums := s.columns(s.first+line*s.list.width+i, p*s.bPanel+n)
+					t.finish(sums[:min(8, cols-n)], n, s.y[line*s.yLine+i*s.yStep+p*panel+n:])
 				}
-				t := tile{accumulate: s.accumulate, rectified: s.rectified}
-				if s.bias != nil {
-					t.bias = s.bias[p*panel:][:cols]
-				}
-				t.finish(&sums, s.y[line*s.yLine+i*s.yStep+p*panel:][:cols])
 			}
 		}
 	}
 }
 
-// addColumn adds the products of an input position to the sums of an output position.
-func (s *sparse) addColumn(sums *[panel]float32, at, b int) {
-	from, to := s.list.starts[at]/4, s.list.starts[at+1]/4
-	offsets := s.list.offsets[from:to]
-	for i, x := range s.list.values[from:to] {
-		w := (*[panel]float32)(s.b[b+int(offsets[i]/4):])
-		for n := range sums {
-			sums[n] += x * w[n]
+// columns sums a window, which starts at an entry of the list's starts, with the weights at b.
+func (s *sparse) columns(start, b int) [8]float32 {
+	var s0, s1, s2, s3, s4, s5, s6, s7 float32
+	values, offsets := s.list.values, s.list.offsets
+	for range s.outer {
+		starts, weights := s.list.starts[start:][:s.window+1], s.b[b:]
+		e := uint32(starts[0]) / 4
+		for k, end := range starts[1:] {
+			values, offsets, weights := values[:uint32(end)/4], offsets[:uint32(end)/4], weights[k*s.bTap:]
+			for ; e < uint32(len(values)); e++ {
+				x, w := values[e], (*[8]float32)(weights[uint32(offsets[e])/4:])
+				s0 += x * w[0]
+				s1 += x * w[1]
+				s2 += x * w[2]
+				s3 += x * w[3]
+				s4 += x * w[4]
+				s5 += x * w[5]
+				s6 += x * w[6]
+				s7 += x * w[7]
+			}
 		}
+		start, b = start+s.list.width, b+s.bOuter
 	}
+	return [8]float32{s0, s1, s2, s3, s4, s5, s6, s7}
 }

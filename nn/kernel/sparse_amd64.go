@@ -124,3 +124,31 @@ func sparseRowsAVX2(s sparseRows) {
 		s.rows, s.startStep*floatBytes, s.bPanel*floatBytes,
 		s.fromStep*floatBytes, s.addStep*floatBytes, s.toStep*floatBytes, fetches, floor)
 }
+
+func windowSumsAVX2(s windowSums) {
+	channels := len(s.counts)
+	if channels == 0 {
+		return
+	}
+	_, _ = s.pairs[channels*s.pairStep-1], s.to[(channels-1)*s.toStep+s.vectors*lanes-1]
+	f := windowSums12AVX2
+	switch s.vectors {
+	case 4:
+		f = windowSums4AVX2
+	case 5:
+		f = windowSums5AVX2
+	case 6:
+		f = windowSums6AVX2
+	case 7:
+		f = windowSums7AVX2
+	case 8:
+		f = windowSums8AVX2
+	case 9:
+		f = windowSums9AVX2
+	case 10:
+		f = windowSums10AVX2
+	case 11:
+		f = windowSums11AVX2
+	}
+	f(&s.counts[0], channels, &s.pairs[0], &s.x[0], &s.to[0], s.pairStep*floatBytes, s.toStep*floatBytes)
+}

@@ -47,9 +47,7 @@ func packPanels(dst, w []float32, k, n int) {
 // packPanel copies cols columns of n lines, stride apart, into a panel [n][16].
 func packPanel(dst, src []float32, n, stride, cols int) {
 	if cols == panel {
-		for i := range n {
-			*(*[panel]float32)(dst[i*panel:]) = *(*[panel]float32)(src[i*stride:])
-		}
+		current.copyRuns(dst, src, n, stride, panel)
 		return
 	}
 	for i := range n {
@@ -99,4 +97,11 @@ func (t tile) advance(n int) tile {
 		t.a, t.y = t.a[a:], t.y[y:]
 	}
 	return t
+}
+
+// portableCopyRuns copies n runs of size values, a multiple of 8, which lie step apart, side by side.
+func portableCopyRuns(dst, x []float32, n, step, size int) {
+	for i := range n {
+		copy(dst[i*size:][:size], x[i*step:])
+	}
 }

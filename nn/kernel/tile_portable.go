@@ -1,60 +1,94 @@
 package kernel
 
-// portableTile computes one row at a time.
+// portableTile computes two rows and four columns at a time: eight sums, with the values and weights
+// that they need, are what the registers of a processor hold.
 func portableTile(t tile) {
 	a, y, left := 0, 0, t.left
-	for range t.rows {
-		var sums [panel]float32
-		for o := range t.outer {
-			t.addLine(&sums, t.a[a+o*t.aOuter:], t.b[o*t.inner*t.bK:])
-		}
-		t.finish(&sums, t.y[y:][:t.cols])
+	next := func() (row, out int) {
+		row, out = a, y
 		a, y, left = a+t.aStep, y+t.yStep, left-1
 		if left == 0 {
 			a, y, left = a+t.aWrap, y+t.yWrap, t.width
 		}
+		return row, out
+	}
+	for rows := t.rows; rows > 0; rows -= 2 {
+		a0, y0 := next()
+		a1, y1 := a0, y0
+		if rows > 1 {
+			a1, y1 = next()
+		}
+		for n := 0; n < t.cols; n += 4 {
+			var sums [2][4]float32
+			for o := range t.outer {
+				line := o * t.aOuter
+				t.addLine(&sums, t.a[a0+line:], t.a[a1+line:], t.b[o*t.inner*t.bK+n:])
+			}
+			cols := min(4, t.cols-n)
+			t.finish(sums[0][:cols], n, t.y[y0+n:])
+			if rows > 1 {
+				t.finish(sums[1][:cols], n, t.y[y1+n:])
+			}
+		}
 	}
 }
 
-// addLine adds the products of one outer step to the sums of a row. The sums live in memory, and
-// four products are added at each visit: that many stay in registers, where 16 sums would not.
-func (t *tile) addLine(sums *[panel]float32, a, b []float32) {
-	aK, bK := t.aK, t.bK
-	k := t.inner
-	for ; k > 4; k -= 4 {
-		x0, x1, x2, x3 := a[0], a[aK], a[2*aK], a[3*aK]
-		w0, w1 := (*[panel]float32)(b), (*[panel]float32)(b[bK:])
-		w2, w3 := (*[panel]float32)(b[2*bK:]), (*[panel]float32)(b[3*bK:])
-		for n := range sums {
-			s := sums[n]
-			s += x0 * w0[n]
-			s += x1 * w1[n]
-			s += x2 * w2[n]
-			s += x3 * w3[n]
-			sums[n] = s
+// addLine adds the products of one outer step to the sums of two rows.
+func (t *tile) addLine(sums *[2][4]float32, a0, a1, b []float32) {
+	s00, s01, s02, s03 := sums[0][0], sums[0][1], sums[0][2], sums[0][3]
+	s10, s11, s12, s13 := sums[1][0], sums[1][1], sums[1][2], sums[1][3]
+	k, aK, bK := t.inner, t.aK, t.bK
+	if aK == 1 && bK == panel { // two products of each sum at a time need fewer bounds checks
+		for ; k > 2; k -= 2 {
+			x0, x1 := (*[2]float32)(a0), (*[2]float32)(a1)
+			w := (*[panel + 4]float32)(b)
+			p, q := x0[0], x1[0]
+			s00 += p * w[0]
+			s10 += q * w[0]
+			s01 += p * w[1]
+			s11 += q * w[1]
+			s02 += p * w[2]
+			s12 += q * w[2]
+			s03 += p * w[3]
+			s13 += q * w[3]
+			p, q = x0[1], x1[1]
+			s00 += p * w[panel]
+			s10 += q * w[panel]
+			s01 += p * w[panel+1]
+			s11 += q * w[panel+1]
+			s02 += p * w[panel+2]
+			s12 += q * w[panel+2]
+			s03 += p * w[panel+3]
+			s13 += q * w[panel+3]
+			a0, a1, b = a0[2:], a1[2:], b[2*panel:]
 		}
-		a, b = a[4*aK:], b[4*bK:]
 	}
 	for i := range k {
-		x, w := a[i*aK], (*[panel]float32)(b[i*bK:])
-		for n := range sums {
-			sums[n] += x * w[n]
-		}
+		p, q, w := a0[i*aK], a1[i*aK], (*[4]float32)(b[i*bK:])
+		s00 += p * w[0]
+		s10 += q * w[0]
+		s01 += p * w[1]
+		s11 += q * w[1]
+		s02 += p * w[2]
+		s12 += q * w[2]
+		s03 += p * w[3]
+		s13 += q * w[3]
 	}
+	*sums = [2][4]float32{{s00, s01, s02, s03}, {s10, s11, s12, s13}}
 }
 
-// finish adds what is to be added to the sums of a row and stores them.
-func (t *tile) finish(sums *[panel]float32, y []float32) {
-	for n := range y {
-		s := sums[n]
+// finish adds what is to be added to the sums of columns from n on, and stores them.
+func (t *tile) finish(sums []float32, n int, y []float32) {
+	y = y[:len(sums)]
+	for i, s := range sums {
 		if t.accumulate {
-			s += y[n]
+			s += y[i]
 		} else if t.bias != nil {
-			s += t.bias[n]
+			s += t.bias[n+i]
 		}
 		if t.rectified {
 			s = rectify(s)
 		}
-		y[n] = s
+		y[i] = s
 	}
 }

@@ -137,3 +137,19 @@ func vectorUnpool2(top, bottom []float32, index []uint8, dy []float32, n, channe
 	_, _ = top[2*n*channels-1], bottom[2*n*channels-1]
 	unpool2AVX2(&top[0], &bottom[0], &index[0], &dy[0], n, channels/lanes)
 }
+
+func vectorCopyRuns(dst, x []float32, n, step, size int) {
+	if n == 0 || size == 0 {
+		return
+	}
+	_, _ = dst[n*size-1], x[(n-1)*step+size-1]
+	copyRunsAVX2(&dst[0], &x[0], n, step*floatBytes, size/lanes)
+}
+
+func vectorCountNonZeros(x []float32) int {
+	n := len(x) / lanes
+	if n == 0 {
+		return portableCountNonZeros(x)
+	}
+	return countNonZerosAVX2(&x[0], n) + portableCountNonZeros(x[n*lanes:])
+}

@@ -82,6 +82,10 @@ func TestErrors(t *testing.T) {
 		{"batch norm in training: momentum", norm, batchNormTrain(1e-5, 1.5), []string{"batch norm", "momentum is 1.5"}},
 		{"ensemble: classes", shaped([]int{2, 10}, []int{2, 9}), func(in nodes) (*gorgonia.Node, error) { return LogMeanSoftmax(in) }, []string{"log-mean-softmax", "(2, 9)", "(2, 10)"}},
 		{"ensemble of images", shaped(image), func(in nodes) (*gorgonia.Node, error) { return LogMeanSoftmax(in) }, []string{"log-mean-softmax", "(2, 4, 5, 3)"}},
+		{"vote: classes", shaped([]int{2, 10}, []int{2, 9}), func(in nodes) (*gorgonia.Node, error) { return Vote(in) }, []string{"vote", "(2, 9)", "(2, 10)"}},
+		{"vote of none", nil, func(in nodes) (*gorgonia.Node, error) { return Vote(in) }, []string{"vote", "no members"}},
+		{"stack: classes", shaped([]int{2, 10}, []int{2, 9}), func(in nodes) (*gorgonia.Node, error) { return Stack(in) }, []string{"stack", "(2, 9)", "(2, 10)"}},
+		{"stack of none", nil, func(in nodes) (*gorgonia.Node, error) { return Stack(in) }, []string{"stack", "no members"}},
 		{"ensemble of none", nil, func(in nodes) (*gorgonia.Node, error) { return LogMeanSoftmax(in) }, []string{"log-mean-softmax", "no members"}},
 		{"head", shaped([]int{2, 10}, []int{3, 10}), func(in nodes) (*gorgonia.Node, error) { return Head(in[0], in[1]) }, []string{"head", "(3, 10)", "(2, 10)"}},
 	}

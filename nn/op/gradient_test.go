@@ -96,6 +96,8 @@ func TestGradients(t *testing.T) {
 		{"log-mean-softmax of 1", []input{random("m0", 1, 3, 4)}, logMeanSoftmax, []string{"LogMeanSoftmaxGrad(m0,dy)"}},
 		{"log-mean-softmax of 3", []input{random("m0", 1, 2, 4), random("m1", 2, 2, 4), random("m2", 3, 2, 4)}, logMeanSoftmax,
 			slices.Repeat([]string{"LogMeanSoftmaxGrad(m0,m1,m2,dy)"}, 3)},
+		{"stack", []input{random("m0", 1, 2, 4), random("m1", 2, 2, 4)}, func(in nodes) (*gorgonia.Node, error) { return Stack(in) },
+			slices.Repeat([]string{"StackGrad(dy)"}, 2)},
 	}
 	for _, c := range []struct {
 		name string

@@ -50,6 +50,14 @@ func TestValues(t *testing.T) {
 		{"log-mean-softmax of huge logits", []input{given("a", []int{1, 2}, 1e5, -1e5), given("b", []int{1, 2}, 1e5, -1e5)},
 			func(in nodes) (*gorgonia.Node, error) { return LogMeanSoftmax(in) },
 			[]float32{0, -2e5}},
+		{"vote", []input{given("a", []int{1, 3}, 0, 5, 0), given("b", []int{1, 3}, 0, 4, 9), given("c", []int{1, 3}, 1, 7, 8)},
+			func(in nodes) (*gorgonia.Node, error) { return Vote(in) },
+			// by hand: votes 0, 1, 2 and means of the softmaxes
+			[]float32{float32(math.Log(0.0024790394388398444 / 4)), float32(math.Log(1.42071919185520845 / 4)), float32(math.Log(2.5768017687059518 / 4))}},
+		{"vote of no doubt", []input{given("a", []int{1, 2}, 1e4, 0), given("b", []int{1, 2}, 1e4, 0)},
+			func(in nodes) (*gorgonia.Node, error) { return Vote(in) }, []float32{0, float32(math.Log(0x1p-126 / 3.))}},
+		{"stack", []input{given("a", []int{2, 2}, 1, 2, 3, 4), given("b", []int{2, 2}, 5, 6, 7, 8)},
+			func(in nodes) (*gorgonia.Node, error) { return Stack(in) }, []float32{1, 2, 5, 6, 3, 4, 7, 8}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -64,8 +64,8 @@ func Register[T any](name string, defaults func() T) {
 	k.defaults[name] = defaults
 }
 
-// New returns a fresh value with the defaults of the thing called name. The error for an unknown
-// name lists the known ones, and the nearest.
+// New returns a fresh value with the defaults of the thing called name. The error for an
+// unknown name lists the known ones, and the nearest.
 func New[T any](name string) (T, error) {
 	mu.RLock()
 	var fresh func() T

@@ -72,7 +72,7 @@ func Bench(cfg *Config, opt Options, b BenchOptions) error {
 	}
 	r.state = newState()
 	batch := cfg.Train.Batch
-	m, err := nn.Build(r.spec(), r.dev, batch, r.stream("init 0"))
+	m, err := nn.Build(r.spec(), r.dev, defenses.Rows(cfg.Defense.Value, batch), r.stream("init 0"))
 	if err != nil {
 		return &UsageError{err}
 	}
@@ -127,6 +127,11 @@ func (r *run) benchStages(m *nn.Model, out *Benchmark, b BenchOptions) error {
 	}
 	session := defenses.NewSession(m, rows)
 	session.Noise = r.stream("bench")
+	if r.cfg.Teacher != nil {
+		if session.Teacher, err = nn.Build(r.teacherSpec(), r.dev, rows, r.stream("bench")); err != nil {
+			return err
+		}
+	}
 	defense := r.cfg.Defense.Value
 	step := func() error {
 		if _, err := defense.Step(session, batch); err != nil {
@@ -137,10 +142,8 @@ func (r *run) benchStages(m *nn.Model, out *Benchmark, b BenchOptions) error {
 	}
 	p := m.Programs()
 	forward, input, param := nn.FLOPs(p[0]), nn.FLOPs(p[1]), nn.FLOPs(p[2])
-	stepWork := param
-	if a := defense.Attack(); a != nil {
-		stepWork += defense.Share() * float64(a.Gradients()) * input
-	}
+	attackWork, updateWork := defenses.Work(defense)
+	stepWork := updateWork*param + attackWork*input
 	for _, s := range []struct {
 		name    string
 		work    float64 // of an image

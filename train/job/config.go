@@ -10,6 +10,7 @@ import (
 	"rampart/configs"
 	"rampart/data"
 	"rampart/defenses"
+	"rampart/defenses/transform"
 	"rampart/nn"
 	"rampart/nn/registry"
 )
@@ -28,6 +29,7 @@ type Config struct {
 	Defense  configs.Choice[defenses.Defense] `toml:"defense"`
 	Probe    Probe                            `toml:"probe"`
 	Distill  *Distill                         `toml:"distill"`
+	Teacher  *Teacher                         `toml:"teacher"`
 	Ensemble *Ensemble                        `toml:"ensemble"`
 	Eval     Evaluation                       `toml:"eval"`
 }
@@ -36,15 +38,24 @@ type Config struct {
 type Data struct {
 	Source configs.Choice[data.Source] `toml:"source"`
 	// HeldOut is how many training images are set aside for the probe that selects the best
-	// weights; Limit, where not 0, is how many of the others are used.
+	// weights, or taken from the validation images where the source has some; Limit, where not 0,
+	// is how many of the others are used.
 	HeldOut int `toml:"held_out"`
 	Limit   int `toml:"limit"`
+	// Download allows published files that are missing to be fetched.
+	Download bool `toml:"download,omitempty"`
+	// OnError is what an image does that cannot be read: "fail" (also "") or "skip".
+	OnError string `toml:"on_error,omitempty"`
+	// Augment varies the images of the warm-up and of the training, in this order.
+	Augment []configs.Choice[data.Augmentation] `toml:"augment,omitempty"`
 }
 
 // Input normalises pixels by channel inside the network; empty for none.
 type Input struct {
 	Mean []float32 `toml:"mean"`
 	Std  []float32 `toml:"std"`
+	// Transform stands before the network, in this order.
+	Transform transform.Chain `toml:"transform,omitempty"`
 }
 
 // Stage is a length of training with its optimiser.
@@ -64,6 +75,10 @@ type Training struct {
 	Start string `toml:"start"`
 	// EpsilonSchedule scales the training attack's epsilon, its step in proportion.
 	EpsilonSchedule configs.Choice[nn.Schedule] `toml:"eps_schedule"`
+	// StepsSchedule scales the number of the training attack's steps, which is never below 1.
+	StepsSchedule configs.Choice[nn.Schedule] `toml:"steps_schedule"`
+	// Average, where it is set, is deployed in the place of the weights, and measured by the probe.
+	Average configs.Choice[nn.Averaging] `toml:"average"`
 	// SaveEvery is the number of steps between savings of the training state; 0 is each epoch.
 	SaveEvery int `toml:"save_every"`
 	// LogEvery is the number of steps between lines of log.jsonl.
@@ -84,29 +99,25 @@ type Distill struct {
 	Teacher string `toml:"teacher"`
 }
 
-// Ensemble trains members with different seeds and deploys their combination.
-type Ensemble struct {
-	Members int        `toml:"members"`
-	Combine nn.Combine `toml:"combine"`
-}
-
 // Evaluation is what the tables measure.
 type Evaluation struct {
 	// N is the number of test images, evenly spaced; 0 is all.
 	N     int `toml:"n"`
 	Batch int `toml:"batch"`
+	// Protocol adds attacks and checks to Attacks.
+	Protocol Protocol `toml:"protocol"`
 	// Attacks are the rows between clean and worst case.
 	Attacks []configs.Choice[attacks.Attack] `toml:"attack"`
 	// CurveEps and CurveN say at which epsilons, and on how many images, accuracy is drawn.
 	CurveEps []configs.Number `toml:"curve_eps"`
 	CurveN   int              `toml:"curve_n"`
+	// Draws is the number of draws that each gradient is taken over where transformations draw
+	// random numbers (EOT).
+	Draws int `toml:"eot_samples"`
 }
 
 // Defaults implements configs.Defaulter.
 func (d *Distill) Defaults() { d.Temperature = 20 }
-
-// Defaults implements configs.Defaulter.
-func (e *Ensemble) Defaults() { e.Members, e.Combine = 3, nn.MeanLogits }
 
 // Validate reports a temperature that distils nothing.
 func (d Distill) Validate() error {
@@ -114,17 +125,6 @@ func (d Distill) Validate() error {
 		return registry.Errorf("temperature", "%v must be above 0", d.Temperature)
 	}
 	return fileExists("teacher", d.Teacher)
-}
-
-// Validate reports a number of members that is no ensemble.
-func (e Ensemble) Validate() error {
-	if e.Members < 2 || e.Members > 64 {
-		return registry.Errorf("members", "%d: an ensemble has between 2 and 64", e.Members)
-	}
-	if err := e.Combine.Validate(); err != nil {
-		return &registry.KeyError{Key: "combine", Err: err}
-	}
-	return nil
 }
 
 // Validate reports a stage that cannot run.
@@ -165,6 +165,9 @@ func (t Training) Validate() error {
 
 // Validate reports counts that cannot be.
 func (e Evaluation) Validate() error {
+	if err := e.Protocol.Validate(); err != nil {
+		return err
+	}
 	if e.N < 0 {
 		return registry.Errorf("n", "%d must not be negative (0 means all test images)", e.N)
 	}
@@ -173,6 +176,9 @@ func (e Evaluation) Validate() error {
 	}
 	if e.CurveN < 1 {
 		return registry.Errorf("curve_n", "%d must be at least 1", e.CurveN)
+	}
+	if e.Draws < 2 {
+		return registry.Errorf("eot_samples", "%d must be at least 2: one draw is no expectation", e.Draws)
 	}
 	last := 0.0
 	for _, v := range e.CurveEps {
@@ -197,6 +203,15 @@ func (c Config) Validate() error {
 	}
 	if c.Init == "" && c.Warmup.Epochs+c.Warmup.Steps == 0 {
 		return registry.Errorf("warmup.epochs", "a warm-up is needed (it is the undefended network of the tables), or init = \"FILE\"")
+	}
+	if err := c.checkTeaching(); err != nil {
+		return err
+	}
+	if err := c.checkMembers(); err != nil {
+		return err
+	}
+	if err := c.checkTransforms(); err != nil {
+		return err
 	}
 	return fileExists("init", c.Init)
 }
@@ -229,10 +244,19 @@ func Load(name string, set []string) (*Config, error) {
 	if err != nil {
 		return nil, &UsageError{err}
 	}
+	if isComparison(file) {
+		return nil, &UsageError{fmt.Errorf("%s compares other configs: it is for the command \"train compare\"", file.Path)}
+	}
 	c := defaultConfig()
 	c.Name = file.Name
 	if err := configs.Decode(file, set, c); err != nil {
 		return nil, &UsageError{err}
+	}
+	if err := c.resolveMembers(); err != nil {
+		return nil, err
+	}
+	if err := c.checkMembers(); err != nil {
+		return nil, &UsageError{fmt.Errorf("%s: %w", file.Path, err)}
 	}
 	return c, nil
 }
@@ -250,14 +274,15 @@ func choose[T any](name string) configs.Choice[T] {
 func defaultConfig() *Config {
 	stage := Stage{Epochs: 1, Batch: 128, Optimizer: choose[nn.Optimizer]("adam"), Schedule: choose[nn.Schedule]("constant")}
 	c := &Config{
-		Seed:    1,
-		Data:    Data{Source: choose[data.Source]("mnist"), HeldOut: 1000},
-		Model:   choose[nn.Architecture]("madry_cnn"),
-		Warmup:  stage,
-		Train:   Training{Stage: stage, Start: "baseline", EpsilonSchedule: choose[nn.Schedule]("constant"), LogEvery: 50},
+		Seed:   1,
+		Data:   Data{Source: choose[data.Source]("mnist"), HeldOut: 1000},
+		Model:  choose[nn.Architecture]("madry_cnn"),
+		Warmup: stage,
+		Train: Training{Stage: stage, Start: "baseline", EpsilonSchedule: choose[nn.Schedule]("constant"),
+			StepsSchedule: choose[nn.Schedule]("constant"), LogEvery: 50},
 		Defense: choose[defenses.Defense]("pgd_at"),
 		Probe:   Probe{N: 500, Attack: choose[attacks.Attack]("pgd")},
-		Eval:    Evaluation{N: 1000, Batch: 256, CurveN: 200},
+		Eval:    Evaluation{Protocol: ProtocolQuick, N: 1000, Batch: 256, CurveN: 200, Draws: 20},
 	}
 	c.Train.Optimizer = choose[nn.Optimizer]("adam") // its own, for options are set in place
 	c.Train.Schedule = choose[nn.Schedule]("constant")
@@ -284,8 +309,18 @@ func (c *Config) Warnings() (list []string) {
 			}
 		}
 	}
-	warn("defense", c.Defense.Value.Attack())
+	for _, a := range c.opponents() {
+		warn("defense", a)
+	}
 	warn("probe", c.Probe.Attack.Value)
+	if s := c.Train.StepsSchedule.Value; s.At(0) != 1 || s.At(0.999) != 1 {
+		if a := c.Defense.Value.Attack(); a == nil || a.Gradients() < 2 {
+			list = append(list, "train.steps_schedule: the training attack has no steps to scale")
+		}
+	}
+	if s := c.Train.EpsilonSchedule.Value; (s.At(0) != 1 || s.At(0.999) != 1) && c.Defense.Value.Attack() == nil {
+		list = append(list, "train.eps_schedule: the defence attacks nothing")
+	}
 	for _, a := range c.Eval.Attacks {
 		warn("eval", a.Value)
 	}

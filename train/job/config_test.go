@@ -56,7 +56,13 @@ func TestLoadErrors(t *testing.T) {
 		"distill.teacher=none":        `"distill.teacher": checkpoint "none" cannot be read`,
 		"ensemble.members=1":          `"ensemble.members": 1: an ensemble has between 2 and 64`,
 		"ensemble.combine=vote":       `"ensemble.combine": unknown combination "vote": use "logits" or "probability"`,
-		"init=.":                      `"init": checkpoint "." cannot be read: is a folder`,
+		"data.download=true":          `"data.download": this data set has no published files to fetch`,
+		"data.on_error=skip":          `"data.on_error": "skip" is for data sets of image files`,
+		"data.on_error=stop":          `"data.on_error": "stop": use "fail" or "skip"`,
+		"data.augment=[{p=1}]":        `missing key "name", which picks the augmentation (known: color_jitter, crop,`,
+		"data.augment=[{name='flip'},{name='crop', padding=0}]": `"data.augment.1.padding": 0 must be at least 1`,
+		"data.augment=[{name='flop'}]":                          `unknown augmentation "flop": did you mean "flip"?`,
+		"init=.":                                                `"init": checkpoint "." cannot be read: is a folder`,
 	} {
 		_, err := Load("tiny.toml", []string{set})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -84,11 +90,14 @@ func TestDataErrors(t *testing.T) {
 		"train.batch=257":                              {"train.batch = 257: there are 256 training images", true},
 		"warmup.batch=300":                             {"warmup.batch = 300: there are 256 training images", true},
 		"data.source.kinds=1":                          {`data set "bars": cannot be read`, false},
+		"data.augment=[{name='crop', padding=9}]":      {"data.augment: augmentation 1 for the 8x8x1 images of \"bars\": crop: padding = 9: at most 8 fits", true},
+		"data.augment=[{name='mixup'}]":                {`data.augment: mixup and cutmix mix labels, which training by "`, true},
 		"input.mean=[0.1, 0.2]":                        {"normalisation has 2 means and 0 standard deviations", true},
 		"eval.curve_eps=[0.5, 1.5]":                    {"eval.curve_eps: PGD-3: \"eps\": 1.5 is more than the whole range of a pixel", true},
 		"eval.attack=[{name='pgd', norm='l2', eps=9}]": {"eval.attack 1: PGD-40: L2 eps 9 reaches every image from every other", true},
 		"probe.attack={norm='l2', eps=8}":              {"probe.attack: PGD-20: L2 eps 8 reaches", true},
 		"defense.attack={norm='l2', eps=8}":            {"defense.attack: PGD-40: L2 eps 8 reaches", true},
+		"defense.attack={name='autoattack'}":           {"defense.attack: AutoAttack standard is a sequence of attacks for evaluation", true},
 	} {
 		cfg, err := Load("tiny.toml", []string{set})
 		if err != nil {

@@ -12,75 +12,174 @@ import (
 
 	"rampart/attacks"
 	"rampart/checkpoints"
+	"rampart/configs"
 	"rampart/train/report"
 )
 
-// Eval measures a checkpoint by the tables of a config; with opt.Out it also writes the reports there.
-func Eval(ctx context.Context, cfg *Config, path string, opt Options) error {
-	const stage = report.After
-	r, err := newRun(cfg, opt)
+// EvalOptions say what is measured.
+type EvalOptions struct {
+	// Checkpoint is the network, and Undefended one without a defence for the checks; "" takes
+	// baseline.safetensors beside Checkpoint, if it is there.
+	Checkpoint, Undefended string
+	// Claim is the threat model that the tables are about; nil takes the config's.
+	Claim *attacks.Threat
+}
+
+// Eval measures a checkpoint by the tables and the protocol of a config; with opt.Out it also keeps
+// its state and writes the reports there.
+func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error {
+	r, f, err := openEval(ctx, cfg, eval, opt)
 	if err != nil {
 		return err
 	}
-	f, err := checkpoints.Read(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &UsageError{err}
+	for _, s := range r.cfg.Warnings() {
+		fmt.Fprintln(opt.Stderr, "warning:", s)
+	}
+	m, err := r.network(f.Meta.Model.Spec, f.Weights(), r.cfg.Eval.Batch)
+	if err != nil {
+		return fmt.Errorf("%q: %w", eval.Checkpoint, err)
+	}
+	v := r.behind(m)
+	err = r.rows(ctx, report.After, v)
+	if err == nil && r.dir != "" {
+		err = r.curve(ctx, report.After, v)
+		if err == nil {
+			err = r.trace(ctx, v)
+		}
+	}
+	if err == nil {
+		err = r.examine(ctx, m)
 	}
 	if err != nil {
-		return err
-	}
-	if err := f.Finite(); err != nil {
-		return fmt.Errorf("%q: %w", path, err)
-	}
-	spec := f.Meta.Model.Spec
-	if in := r.spec().Input; spec.Input != in {
-		return &UsageError{fmt.Errorf("%q takes %v images, the data set %q has %v", path, spec.Input, r.cfg.Data.Source.Name, in)}
-	}
-	if !slices.Equal(f.Meta.Model.Classes, r.test.Classes) {
-		return &UsageError{fmt.Errorf("%q knows the classes %s, the data set %q has %s", path,
-			strings.Join(f.Meta.Model.Classes, ", "), r.cfg.Data.Source.Name, strings.Join(r.test.Classes, ", "))}
-	}
-	if r.dir = r.opt.Out; r.dir != "" {
-		taken, err := inUse(r.dir)
-		if err != nil {
-			return err
-		}
-		if taken {
-			return &UsageError{fmt.Errorf("%q is not empty: choose another -out", r.dir)}
-		}
-		if err := os.MkdirAll(r.dir, 0o777); err != nil {
-			return fmt.Errorf("cannot make the report's folder: %w", err)
-		}
-	}
-	m, err := r.network(spec, f.Weights(), r.cfg.Eval.Batch)
-	if err != nil {
-		return fmt.Errorf("%q: %w", path, err)
-	}
-	r.state = newState()
-	for i := range len(r.cfg.Eval.Attacks) + 1 {
-		o, _, err := r.row(ctx, stage, m, i)
-		if err != nil {
-			return err
-		}
-		r.state.Outcomes[stage] = append(r.state.Outcomes[stage], o)
+		return r.evalStopped(err)
 	}
 	rep, err := r.report()
 	if err != nil {
 		return err
 	}
-	rep.Run, rep.Model, rep.Selection = filepath.Base(path), spec.Name(), "as the checkpoint was trained"
-	rep.ThreatModel = trainedAgainst(f.Meta.ThreatModel)
-	rep.AdversarialShare = f.Meta.ThreatModel.AdversarialShare
 	if err := rep.WriteAfter(r.opt.Stdout); err != nil {
 		return err
 	}
 	if r.dir == "" {
 		return nil
 	}
-	if err := r.write("report.md", rep.WriteMarkdown); err != nil {
+	return r.writeReports(rep)
+}
+
+// evalStopped saves an interrupted evaluation where it has a folder.
+func (r *run) evalStopped(err error) error {
+	if !errors.Is(err, context.Canceled) || r.dir == "" {
 		return err
 	}
-	return r.write("report.json", rep.WriteJSON)
+	if saveErr := r.save(); saveErr != nil {
+		return saveErr
+	}
+	fmt.Fprintf(r.opt.Stderr, "interrupted, and saved; go on with the same command and -resume\n")
+	return fmt.Errorf("interrupted: %w", err)
+}
+
+// openEval reads the checkpoints and opens the folder, or the evaluation that is in it.
+func openEval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) (*run, *checkpoints.File, error) {
+	r, err := newRunContext(ctx, cfg, opt)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := r.subject(eval.Checkpoint)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.source = eval.source(f)
+	if eval.Claim != nil {
+		r.claim = *eval.Claim
+	}
+	r.chain = f.Meta.Transforms
+	r.state = newState()
+	r.state.Data = r.source
+	r.evaluated = evaluatedAs(eval.Checkpoint, f)
+	r.training, r.distilled = trainedWith(f)
+	if opt.Out != "" {
+		if err := r.openEvalFolder(); err != nil {
+			return nil, nil, err
+		}
+	} else if opt.Resume {
+		return nil, nil, &UsageError{errors.New("-resume: name the folder of the evaluation with -out")}
+	}
+	return r, f, r.loadUndefended(eval)
+}
+
+// source tells an evaluation from those of another network or another claim.
+func (e EvalOptions) source(f *checkpoints.File) string {
+	if e.Claim == nil {
+		return "evaluation of " + f.Checksum
+	}
+	return fmt.Sprintf("evaluation of %s in %v", f.Checksum, e.Claim)
+}
+
+func (r *run) openEvalFolder() error {
+	dir, err := r.folder()
+	if err != nil {
+		return err
+	}
+	r.dir = dir
+	if r.opt.Resume {
+		return r.resumeState()
+	}
+	if err := os.MkdirAll(r.dir, 0o777); err != nil {
+		return fmt.Errorf("cannot make the report's folder: %w", err)
+	}
+	return r.save()
+}
+
+// subject reads a checkpoint that must fit the config's data.
+func (r *run) subject(path string) (*checkpoints.File, error) {
+	f, err := checkpoints.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &UsageError{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Finite(); err != nil {
+		return nil, fmt.Errorf("%q: %w", path, err)
+	}
+	if in, spec := r.spec().Input, f.Meta.Model.Spec; spec.Input != in {
+		return nil, &UsageError{fmt.Errorf("%q takes %v images, the data set %q has %v", path, spec.Input, r.cfg.Data.Source.Name, in)}
+	}
+	if !slices.Equal(f.Meta.Model.Classes, r.test.Classes) {
+		return nil, &UsageError{fmt.Errorf("%q knows the classes %s, the data set %q has %s", path,
+			strings.Join(f.Meta.Model.Classes, ", "), r.cfg.Data.Source.Name, strings.Join(r.test.Classes, ", "))}
+	}
+	return f, nil
+}
+
+// loadUndefended reads the network without a defence that the checks compare with.
+func (r *run) loadUndefended(eval EvalOptions) error {
+	path := eval.Undefended
+	if path == "" {
+		path = filepath.Join(filepath.Dir(eval.Checkpoint), "baseline.safetensors")
+		if _, err := os.Stat(path); err != nil || filepath.Base(eval.Checkpoint) == "baseline.safetensors" {
+			return nil
+		}
+	}
+	f, err := r.subject(path)
+	if err != nil {
+		return err
+	}
+	r.baseline, r.state.nets[netBaseline] = f.Meta.Model.Spec, f.Weights()
+	return nil
+}
+
+// trainedWith is the attack that a checkpoint's own config trained against, nil where it tells of
+// none, and whether the network learnt from another's outputs.
+func trainedWith(f *checkpoints.File) (attacks.Attack, bool) {
+	c := defaultConfig()
+	if f.Meta.Config == "" || configs.Decode(&configs.File{Path: "checkpoint", Data: []byte(f.Meta.Config)}, nil, c) != nil {
+		return nil, false
+	}
+	if f.Meta.ThreatModel.Norm == "" {
+		return nil, c.Distill != nil // the baseline of a run
+	}
+	return c.Defense.Value.Attack(), c.Distill != nil
 }
 
 func trainedAgainst(t checkpoints.ThreatModel) string {
@@ -88,4 +187,16 @@ func trainedAgainst(t checkpoints.ThreatModel) string {
 		return "trained against no attack"
 	}
 	return fmt.Sprintf("trained against %v, eps %.4g", attacks.Norm(t.Norm), t.Epsilon)
+}
+
+// evaluated is what a report says of a network that this run has not trained.
+type evaluated struct {
+	name, model, threat string
+	share               float64
+	sum                 string // of the checkpoint
+}
+
+func evaluatedAs(path string, f *checkpoints.File) *evaluated {
+	return &evaluated{name: filepath.Base(path), model: f.Meta.Model.Spec.Name(), threat: trainedAgainst(f.Meta.ThreatModel),
+		share: f.Meta.ThreatModel.AdversarialShare, sum: f.Checksum}
 }

@@ -36,7 +36,10 @@ func (r *run) writeCheckpoint(name string, spec nn.Spec, weights []nn.Weight, fi
 	}}
 	if name != "baseline" {
 		threat := r.cfg.threat()
-		f.Meta.ThreatModel = checkpoints.ThreatModel{Norm: string(threat.Norm), Epsilon: float64(threat.Epsilon), AdversarialShare: r.cfg.Defense.Value.Share()}
+		f.Meta.ThreatModel = checkpoints.ThreatModel{Norm: string(threat.Norm), Epsilon: float64(threat.Epsilon), AdversarialShare: r.cfg.share()}
+	}
+	if name == "best" || name == "last" {
+		f.Meta.Transforms = r.cfg.Input.Transform
 	}
 	for _, w := range weights {
 		f.Tensors = append(f.Tensors, checkpoints.Tensor(w))
@@ -48,6 +51,9 @@ func (r *run) writeCheckpoint(name string, spec nn.Spec, weights []nn.Weight, fi
 func (r *run) writeNetworks(net string) error {
 	if net == netBaseline {
 		return r.writeCheckpoint("baseline", r.spec(), r.state.nets[net], nil)
+	}
+	if net == netTeacher && r.cfg.Teacher != nil {
+		return r.writeCheckpoint("teacher", r.teacherSpec(), r.state.nets[net], r.state.Selected[net])
 	}
 	if net != netMember(r.cfg.members()-1) {
 		return nil

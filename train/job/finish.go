@@ -27,36 +27,24 @@ func (r *run) finish() error {
 	if err != nil {
 		return err
 	}
-	files := []struct {
-		name, title string
-		write       func(w io.Writer) error
-	}{
-		{"curves.png", "Loss and accuracy over steps", r.drawCurves},
-		{"robustness.png", "Accuracy against epsilon", r.drawRobustness},
-		{"examples.png", "Adversarial examples", func(w io.Writer) error { return report.Examples(w, *gallery) }},
-	}
-	for _, f := range files {
-		if f.name == "robustness.png" && len(r.cfg.Eval.CurveEps) == 0 {
-			continue
-		}
-		if err := r.write(f.name, f.write); err != nil {
-			return err
-		}
-		rep.Figures = append(rep.Figures, report.Figure{Title: f.title, File: f.name})
-	}
-	if err := r.write("report.md", rep.WriteMarkdown); err != nil {
+	if err := r.writeReports(rep,
+		drawing{"curves.png", "Loss and accuracy over steps", r.drawCurves},
+		drawing{"examples.png", "Adversarial examples", func(w io.Writer) error { return report.Examples(w, *gallery) }},
+	); err != nil {
 		return err
 	}
-	if err := r.write("report.json", rep.WriteJSON); err != nil {
-		return err
-	}
-	if !r.opt.Quiet {
-		fmt.Fprintf(r.opt.Stdout, "\nhardened network: %s\nreport: %s\n", filepath.Join(r.dir, "best.safetensors"), filepath.Join(r.dir, "report.md"))
+	if !r.opt.Quiet && !r.opt.Brief {
+		fmt.Fprintf(r.opt.Stdout, "\nhardened network: %s\nreport: %s\n", filepath.Join(r.dir, "best.safetensors"), filepath.Join(r.dir, "report.html"))
 	}
 	return r.log.err
 }
 
-func (r *run) name() string { return filepath.Base(r.dir) }
+func (r *run) name() string {
+	if r.evaluated != nil {
+		return r.evaluated.name
+	}
+	return filepath.Base(r.dir)
+}
 
 // configTree reads the resolved config as plain maps, for JSON.
 func configTree(text string) (map[string]any, error) {
@@ -74,16 +62,6 @@ func (r *run) drawCurves(w io.Writer) error {
 	return report.Curves(w, points)
 }
 
-func (r *run) drawRobustness(w io.Writer) error {
-	a := r.curveAttack()
-	c := report.RobustnessCurve{Attack: a.Label(), Norm: a.Threat().Norm.String(), Epsilon: []float64{0}, Threat: float64(r.cfg.threat().Epsilon),
-		Before: r.state.Curves[report.Before], After: r.state.Curves[report.After], N: min(r.cfg.Eval.CurveN, r.test.Len())}
-	for _, e := range r.cfg.Eval.CurveEps {
-		c.Epsilon = append(c.Epsilon, float64(e))
-	}
-	return report.Robustness(w, c)
-}
-
 // gallery classifies the kept examples with both networks.
 func (r *run) gallery() (*report.Gallery, error) {
 	a := r.curveAttack()
@@ -99,15 +77,19 @@ func (r *run) gallery() (*report.Gallery, error) {
 		if err != nil {
 			return nil, err
 		}
+		var v attacks.Victim = m
+		if n.stage == report.After {
+			v = r.behind(m)
+		}
 		adv := r.state.examples[n.stage]
 		if adv == nil { // no PGD in the tables
-			res, err := attacks.Run(m, a, r.test.Slice(0, count), r.stream("evaluation"), func() error { return nil }, nil)
+			res, err := attacks.Run(v, r.meets(n.stage, a), r.test.Slice(0, count), r.stream("evaluation"), func() error { return nil }, nil)
 			if err != nil {
 				return nil, err
 			}
 			adv = res.Adv
 		}
-		panel, err := r.panel(m, n.title, adv, count)
+		panel, err := r.panel(v, n.title, adv, count)
 		if err != nil {
 			return nil, err
 		}
@@ -116,17 +98,18 @@ func (r *run) gallery() (*report.Gallery, error) {
 	return g, nil
 }
 
-func (r *run) panel(m *nn.Model, title string, adv []float32, count int) (*report.Panel, error) {
+func (r *run) panel(m attacks.Victim, title string, adv []float32, count int) (*report.Panel, error) {
 	size, k := r.test.Size(), m.Classes()
-	clean := make([]float32, count*size)
+	clean, index := make([]float32, count*size), make([]uint32, count)
 	for i := range count {
+		index[i] = r.test.Index(i)
 		r.test.Image(i, clean[i*size:(i+1)*size])
 	}
 	var z [2][]float32
 	for i, pixels := range [][]float32{clean, adv} {
 		x, out := m.New(count*size), m.New(count*k)
 		x.Upload(pixels, 0)
-		if err := m.Logits(&device.Call{Rows: count, X: x, Logits: out}); err != nil {
+		if err := m.Logits(&device.Call{Rows: count, X: x, Logits: out, Example: index}); err != nil {
 			return nil, err
 		}
 		z[i] = make([]float32, count*k)

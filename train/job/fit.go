@@ -2,12 +2,16 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"time"
 
 	"rampart/attacks"
 	"rampart/data"
 	"rampart/defenses"
+	"rampart/defenses/transform"
 	"rampart/nn"
 	"rampart/train/report"
 )
@@ -18,8 +22,11 @@ type fitting struct {
 	net   string // under which the state keeps the result
 	// member numbers the network among those with other random numbers.
 	member  int
+	spec    nn.Spec
 	stage   Stage
 	epsilon nn.Schedule
+	steps   nn.Schedule // of the attack
+	average nn.Averaging
 	defense defenses.Defense
 	start   string // network to begin with, "" for fresh weights
 	teacher string
@@ -29,12 +36,13 @@ type fitting struct {
 }
 
 func (r *run) natural(title, net string, member int) fitting {
-	return fitting{title: title, net: net, member: member, stage: r.cfg.Warmup, epsilon: &nn.Constant{}, defense: &defenses.Natural{}}
+	return fitting{title: title, net: net, member: member, spec: r.spec(), stage: r.cfg.Warmup,
+		epsilon: &nn.Constant{}, steps: &nn.Constant{}, defense: &defenses.Natural{}}
 }
 
 func (r *run) hardening(title, net string, member int, start string) fitting {
-	return fitting{title: title, net: net, member: member, stage: r.cfg.Train.Stage, epsilon: r.cfg.Train.EpsilonSchedule.Value,
-		defense: r.cfg.Defense.Value, start: start, hardening: true}
+	return fitting{title: title, net: net, member: member, spec: r.spec(), stage: r.cfg.Train.Stage, epsilon: r.cfg.Train.EpsilonSchedule.Value,
+		steps: r.cfg.Train.StepsSchedule.Value, average: r.cfg.Train.Average.Value, defense: r.cfg.Defense.Value, start: start, hardening: true}
 }
 
 // trainer is a fitting at work.
@@ -47,7 +55,11 @@ type trainer struct {
 	batch    *data.Batch
 	progress *report.Progress
 	total    int // steps
+	replays  int // of each batch
+	averaged *nn.Average
+	shadow   *nn.Model // holds the averaged weights while they are measured
 	fit      *fitState
+	clocked  time.Time // up to here the state's seconds count
 }
 
 // fit trains a network from the state's step on, and leaves it in the state.
@@ -57,18 +69,19 @@ func (r *run) fit(ctx context.Context, f fitting) error {
 		return err
 	}
 	rule, epoch := f.stage.Optimizer.Value.Rule(), t.loader.StepsPerEpoch()
-	for step := r.state.Step; step < t.total; step++ {
+	for step := r.state.Step; step < t.total && !t.fit.Stopped; step++ {
 		if ctx.Err() != nil {
 			t.keep(step)
 			return ctx.Err()
 		}
 		at := float64(step) / float64(t.total)
-		t.loader.Batch(step, t.batch)
-		t.session.Step, t.session.EpsilonScale = step, f.epsilon.At(at)
+		t.loader.Batch(step/t.replays, t.batch)
+		t.prepare(t.session, step)
 		metrics, err := f.defense.Step(t.session, t.batch)
-		if err == nil {
+		if err = errors.Join(t.loader.Err(), err); err == nil {
 			lr := f.stage.Optimizer.Value.Rate() * f.stage.Schedule.Value.At(at)
 			if err = t.model.Update(rule, lr); err == nil {
+				t.accumulate(step + 1)
 				err = t.observe(step, metrics, lr)
 			}
 		}
@@ -90,12 +103,15 @@ func (r *run) fit(ctx context.Context, f fitting) error {
 }
 
 func (r *run) newTrainer(f fitting) (*trainer, error) {
-	t := &trainer{fitting: f, r: r, fit: &r.state.Fit}
+	t := &trainer{fitting: f, r: r, fit: &r.state.Fit, clocked: time.Now(), replays: defenses.Replays(f.defense), averaged: &nn.Average{}}
 	var err error
-	if t.model, err = nn.Build(r.spec(), r.dev, f.stage.Batch, r.stream(fmt.Sprintf("init %d", f.member))); err != nil {
+	if t.model, err = nn.Build(f.spec, r.dev, defenses.Rows(f.defense, f.stage.Batch), r.stream(fmt.Sprintf("init %d", f.member))); err != nil {
 		return nil, &UsageError{err}
 	}
 	if t.loader, err = data.NewLoader(r.train, f.stage.Batch, number(r.stream("shuffle "+f.net))); err != nil {
+		return nil, err
+	}
+	if err := t.loader.Augment(r.cfg.Data.augmentations(), number(r.stream("augment "+f.net))); err != nil {
 		return nil, err
 	}
 	t.batch = t.loader.NewBatch()
@@ -103,16 +119,11 @@ func (r *run) newTrainer(f fitting) (*trainer, error) {
 	if t.total == 0 {
 		return nil, &UsageError{fmt.Errorf("%s: no steps: a batch of %d and %d training images", f.title, f.stage.Batch, r.train.Len())}
 	}
-	t.session = defenses.NewSession(t.model, f.stage.Batch)
-	t.session.Noise, t.session.Dropout = r.stream("training attack "+f.net), number(r.stream("dropout "+f.net))
-	t.session.Temperature = f.temperature
-	if f.teacher != "" {
-		if t.session.Teacher, err = r.network(r.spec(), r.state.nets[f.teacher], f.stage.Batch); err != nil {
-			return nil, fmt.Errorf("teacher: %w", err)
-		}
+	if t.session, err = t.newSession(t.model); err != nil {
+		return nil, err
 	}
 	if r.state.Step > 0 {
-		err = r.state.restore(t.model)
+		err = t.restore()
 	} else {
 		r.state.Fit = fitState{BestRobust: -1}
 		if f.start != "" {
@@ -122,6 +133,34 @@ func (r *run) newTrainer(f fitting) (*trainer, error) {
 	t.progress = report.NewProgress(r.opt.Stdout, r.opt.Quiet, f.title, t.total)
 	t.progress.ImagesPerStep = f.stage.Batch
 	return t, err
+}
+
+// newSession is one for a model of this training.
+func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
+	s := defenses.NewSession(m, t.stage.Batch)
+	s.Noise, s.Dropout = t.r.stream("training attack "+t.net), number(t.r.stream("dropout "+t.net))
+	s.Temperature = t.temperature
+	if chain := t.behind(); len(chain) > 0 {
+		s.Before = transform.New(m, chain, t.r.cfg.Seed)
+	}
+	if t.teacher == "" {
+		return s, nil
+	}
+	spec := t.r.spec()
+	if t.r.cfg.Teacher != nil {
+		spec = t.r.teacherSpec()
+	}
+	var err error
+	if s.Teacher, err = t.r.network(spec, t.r.state.nets[t.teacher], t.stage.Batch); err != nil {
+		return nil, fmt.Errorf("teacher: %w", err)
+	}
+	return s, nil
+}
+
+// prepare sets a session to a step.
+func (t *trainer) prepare(s *defenses.Session, step int) {
+	s.Step, s.Progress = step, float64(step)/float64(t.total)
+	s.EpsilonScale, s.StepsScale = t.epsilon.At(s.Progress), t.steps.At(s.Progress)
 }
 
 // observe adds a step to the running figures.
@@ -171,12 +210,20 @@ func (t *trainer) record(step int, lr float64) {
 // probe measures the network on the held-out split, keeps the best weights, and saves.
 // An interruption waits for it.
 func (t *trainer) probe(step int) error {
-	clean, err := attacks.Clean(t.model, t.r.held)
+	m, err := t.deployable(step)
 	if err != nil {
 		return err
 	}
-	robust, err := attacks.Run(t.model, t.r.cfg.Probe.Attack.Value, t.r.held, t.r.stream("probe"), func() error { return nil }, nil)
+	v := transform.Behind(m, t.behind(), t.r.cfg.Seed)
+	clean, err := attacks.Clean(v, t.r.held)
 	if err != nil {
+		return err
+	}
+	robust, err := attacks.Run(v, t.r.cfg.Probe.Attack.Value, t.r.held, t.r.stream("probe"), func() error { return nil }, nil)
+	if err != nil {
+		return err
+	}
+	if err := t.r.held.Err(); err != nil {
 		return err
 	}
 	n := float64(t.r.held.Len())
@@ -187,7 +234,7 @@ func (t *trainer) probe(step int) error {
 	if p.Best = p.Robust > f.BestRobust || p.Robust == f.BestRobust && p.Clean >= f.BestClean; p.Best {
 		f.BestRobust, f.BestClean, f.BestStep = p.Robust, p.Clean, step
 		f.TrainRobustAtBest = num(share(f.Epoch.AdversarialCorrect, f.Epoch.AdversarialRows))
-		t.r.state.nets[t.net] = t.model.Weights()
+		t.r.state.nets[t.net] = m.Weights()
 	}
 	f.LastRobust, f.LastClean = p.Robust, p.Clean
 	f.Epoch = defenses.Metrics{}
@@ -195,25 +242,59 @@ func (t *trainer) probe(step int) error {
 	t.r.log.write(t.r.state.Phase, step, entry{Stage: t.title, HeldOutClean: num(p.Clean), HeldOutRobust: num(p.Robust), Best: p.Best})
 	t.progress.Note(fmt.Sprintf("%s, step %d: held-out clean %.1f %%, %s %.1f %% (n = %d)%s", t.title, step, 100*p.Clean,
 		t.r.cfg.Probe.Attack.Value.Label(), 100*p.Robust, t.r.held.Len(), map[bool]string{true: ", best so far"}[p.Best && t.hardening]))
+	if guard := defenses.Guard(t.defense); guard > 0 && p.Robust < f.BestRobust-guard {
+		if err := t.stop(step, p.Robust); err != nil {
+			return err
+		}
+	}
 	t.keep(step)
 	return t.r.save()
 }
 
 // keep puts the network in training into the state, as it is before a step.
 func (t *trainer) keep(step int) {
-	t.r.state.Step = step
-	t.r.state.capture(t.model)
+	s := t.r.state
+	s.Step = step
+	s.Seconds += time.Since(t.clocked).Seconds()
+	t.clocked = time.Now()
+	s.capture(t.model)
+	s.average, s.Fit.Averaged, s.defense = nil, t.averaged.Taken, map[string][]float32{}
+	if t.averaged.Taken > 0 {
+		s.average = t.averaged.Weights(t.model)
+	}
+	for name, values := range t.session.State {
+		s.defense[name] = slices.Clone(values)
+	}
+}
+
+// restore is the opposite of keep.
+func (t *trainer) restore() error {
+	s := t.r.state
+	if err := s.restore(t.model); err != nil {
+		return err
+	}
+	for name, values := range s.defense {
+		t.session.State[name] = slices.Clone(values)
+	}
+	if s.Fit.Averaged == 0 {
+		return nil
+	}
+	return t.averaged.Restore(t.model, s.average, s.Fit.Averaged)
 }
 
 // finish hands the trained network over to the phases that follow.
 func (t *trainer) finish() error {
 	s := t.r.state
-	last := t.model.Weights()
+	m, err := t.deployable(t.total)
+	if err != nil {
+		return err
+	}
+	last := m.Weights()
 	if !t.hardening {
 		s.nets[t.net] = last // there is nothing to select: it is the undefended network
 	}
 	s.nets[t.net+" last"] = last
-	s.StepsBefore += t.total
+	s.StepsBefore += s.Step
 	s.Selected[t.net] = t.r.figures(t.fit)
 	s.release()
 	note := ""

@@ -10,6 +10,8 @@ import (
 	"rampart/attacks"
 	"rampart/checkpoints"
 	"rampart/data"
+	"rampart/defenses"
+	"rampart/defenses/transform"
 	"rampart/nn"
 	"rampart/nn/device"
 	"rampart/nn/rng"
@@ -20,6 +22,7 @@ import (
 type Options struct {
 	Out            string // folder of the run; "" picks one under checkpoints/
 	Resume, Quiet  bool
+	Brief          bool   // progress alone: no tables, nothing at the start and the end
 	Threads        int    // 0 is all cores
 	Device         string // auto, cpu, cuda or cuda:N; "" is auto
 	Stdout, Stderr io.Writer
@@ -35,19 +38,37 @@ type run struct {
 	held   *data.Dataset
 	test   *data.Dataset
 	source string // checksum of the training data
-	state  *state
-	log    *log
+	// validation says that held comes from images of the source's own for that; notes are what the
+	// source did to images.
+	validation bool
+	notes      []string
+	// teacher is that of a checkpoint, nil for one that is trained.
+	teacher *checkpoints.File
+	state   *state
+	log     *log
+
+	// claim is the threat model that the tables are about, training the attack that the network
+	// met in training (nil for none), and baseline the undefended network's shape.
+	claim     attacks.Threat
+	training  attacks.Attack
+	distilled bool
+	// chain stands before the network where it is deployed.
+	chain    transform.Chain
+	baseline nn.Spec
+	// evaluated tells of a network that this run has not trained; nil for one that it has.
+	evaluated *evaluated
 }
 
 // phase is a part of a run; its results are in the state when it ends.
 type phase struct {
-	name string
-	run  func(ctx context.Context) error
+	name    string
+	run     func(ctx context.Context) error
+	fitting *fitting // of a phase that trains
 }
 
 // Train runs a config from its start, or from where it stopped, to its tables and checkpoints.
 func Train(ctx context.Context, cfg *Config, opt Options) error {
-	r, err := newRun(cfg, opt)
+	r, err := newRunContext(ctx, cfg, opt)
 	if err != nil {
 		return err
 	}
@@ -76,17 +97,19 @@ func Train(ctx context.Context, cfg *Config, opt Options) error {
 
 // newRun loads what every job needs.
 func newRun(cfg *Config, opt Options) (*run, error) {
+	return newRunContext(context.Background(), cfg, opt)
+}
+
+// newRunContext is newRun, which can be interrupted while data are fetched or decoded.
+func newRunContext(ctx context.Context, cfg *Config, opt Options) (*run, error) {
 	r := &run{cfg: cfg, opt: opt}
 	var err error
 	if r.dev, err = OpenDevice(opt); err != nil {
 		return nil, err
 	}
-	full, test, err := cfg.Data.Source.Value.Load()
+	full, test, err := r.loadData(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("data set %q: %w", cfg.Data.Source.Name, err)
-	}
-	if r.train, r.held, err = data.HoldOut(full, cfg.Data.HeldOut, cfg.Seed); err != nil {
-		return nil, &UsageError{fmt.Errorf("data.held_out: %w", err)}
+		return nil, err
 	}
 	if n := cfg.Data.Limit; n > 0 {
 		if n > r.train.Len() {
@@ -105,32 +128,59 @@ func newRun(cfg *Config, opt Options) (*run, error) {
 			return nil, &UsageError{fmt.Errorf("%s.batch = %d: there are %d training images", stage.name, stage.batch, r.train.Len())}
 		}
 	}
+	r.claim, r.training, r.distilled, r.baseline = cfg.threat(), cfg.Defense.Value.Attack(), cfg.Distill != nil, r.spec()
+	r.chain = cfg.Input.Transform
+	if err := r.chain.Fits(r.spec().Input); err != nil {
+		return nil, &UsageError{fmt.Errorf("input.transform: %w", err)}
+	}
 	if err := r.checkAttacks(); err != nil {
+		return nil, &UsageError{err}
+	}
+	if err := r.readTeacher(); err != nil {
+		return nil, err
+	}
+	if err := r.checkAugment(); err != nil {
 		return nil, &UsageError{err}
 	}
 	r.held = r.held.Slice(0, cfg.Probe.N)
 	r.source = full.Checksum()
-	return r, nil
+	return r, full.Err()
 }
 
-// checkAttacks reports an attack that does not fit the images, before any training.
+// checkAttacks reports an attack that does not fit the images or the classes, before any training.
 func (r *run) checkAttacks() error {
-	in := r.spec().Input
-	if a := r.cfg.Defense.Value.Attack(); a != nil {
-		if err := attacks.Check(a, in); err != nil {
+	spec := r.spec()
+	check := func(a attacks.Attack) error {
+		if err := attacks.Check(a, spec.Input); err != nil {
+			return err
+		}
+		return attacks.CheckClasses(a, spec.Classes)
+	}
+	for _, a := range r.cfg.opponents() {
+		if err := check(a); err != nil {
 			return fmt.Errorf("defense.attack: %w", err)
 		}
+		if _, ok := a.(attacks.Sequence); ok {
+			return fmt.Errorf("defense.attack: %s is a sequence of attacks for evaluation: train against one, such as \"pgd\"", a.Label())
+		}
 	}
-	if err := attacks.Check(r.cfg.Probe.Attack.Value, in); err != nil {
+	if t := r.cfg.Teacher; t != nil {
+		for _, a := range defenses.Attacks(t.Defense.Value) {
+			if err := check(a); err != nil {
+				return fmt.Errorf("teacher.defense.attack: %w", err)
+			}
+		}
+	}
+	if err := check(r.cfg.Probe.Attack.Value); err != nil {
 		return fmt.Errorf("probe.attack: %w", err)
 	}
-	for i, a := range r.cfg.Eval.Attacks {
-		if err := attacks.Check(a.Value, in); err != nil {
+	for i, a := range r.attacks(report.After) {
+		if err := check(a); err != nil {
 			return fmt.Errorf("eval.attack %d: %w", i+1, err)
 		}
 	}
 	for _, eps := range r.cfg.Eval.CurveEps {
-		if err := attacks.Check(r.curveAttack().At(float64(eps)), in); err != nil {
+		if err := check(r.curveAttack().At(float64(eps))); err != nil {
 			return fmt.Errorf("eval.curve_eps: %w", err)
 		}
 	}
@@ -145,19 +195,13 @@ const (
 
 func netMember(i int) string { return fmt.Sprintf("member %d", i+1) }
 
-// members is the number of networks that are hardened.
-func (c *Config) members() int {
-	if c.Ensemble != nil {
-		return c.Ensemble.Members
-	}
-	return 1
-}
-
 // phases lists the parts of a run in order.
 func (r *run) phases() (list []phase) {
 	c := r.cfg
-	add := func(name string, f func(ctx context.Context) error) { list = append(list, phase{name, f}) }
-	fit := func(f fitting) { add(f.title, func(ctx context.Context) error { return r.fit(ctx, f) }) }
+	add := func(name string, f func(ctx context.Context) error) { list = append(list, phase{name: name, run: f}) }
+	fit := func(f fitting) {
+		list = append(list, phase{f.title, func(ctx context.Context) error { return r.fit(ctx, f) }, &f})
+	}
 	if c.Init != "" {
 		add("load "+c.Init, func(context.Context) error { return r.loadInit() })
 	} else {
@@ -175,20 +219,15 @@ func (r *run) phases() (list []phase) {
 			fit(f)
 		}
 	}
+	if t := c.Teacher; t != nil {
+		if t.Checkpoint != "" {
+			add("load "+t.Checkpoint, func(context.Context) error { return r.keepTeacher() })
+		} else {
+			fit(r.teaching())
+		}
+	}
 	for i := range c.members() {
-		title, from := "training", netBaseline
-		if c.Ensemble != nil {
-			title = netMember(i)
-			if i > 0 && c.Train.Start == "baseline" && c.Init == "" {
-				from = netMember(i) + " warm-up"
-				fit(r.natural(from, from, i))
-			}
-		}
-		f := r.hardening(title, netMember(i), i, r.start(from))
-		if c.Distill != nil {
-			f.teacher, f.temperature = netTeacher, float32(c.Distill.Temperature)
-		}
-		fit(f)
+		r.fitMember(i, fit)
 	}
 	add("measure after", func(ctx context.Context) error {
 		spec, weights := r.deployed("")
@@ -210,24 +249,6 @@ func (r *run) spec() nn.Spec {
 	return nn.Spec{Arch: r.cfg.Model.Name, Options: r.cfg.Model.Value,
 		Input: nn.Shape{H: r.train.H, W: r.train.W, C: r.train.C}, Classes: len(r.train.Classes),
 		Mean: r.cfg.Input.Mean, Std: r.cfg.Input.Std}
-}
-
-// deployed is the hardened network: the members' best weights, or with suffix " last" their last,
-// combined.
-func (r *run) deployed(suffix string) (nn.Spec, []nn.Weight) {
-	if r.cfg.Ensemble == nil {
-		return r.spec(), r.state.nets[netMember(0)+suffix]
-	}
-	spec := nn.Spec{Input: r.spec().Input, Classes: r.spec().Classes, Combine: r.cfg.Ensemble.Combine}
-	var weights []nn.Weight
-	for i := range r.cfg.Ensemble.Members {
-		spec.Members = append(spec.Members, r.spec())
-		for _, w := range r.state.nets[netMember(i)+suffix] {
-			w.Name = fmt.Sprintf("members.%d.%s", i, w.Name)
-			weights = append(weights, w)
-		}
-	}
-	return spec, weights
 }
 
 // stream draws the random numbers of one purpose of this run.

@@ -3,11 +3,12 @@ package job
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"rampart/attacks"
-	"rampart/checkpoints"
 	"rampart/configs"
 	"rampart/nn"
 	"rampart/train/report"
@@ -16,28 +17,36 @@ import (
 // figureImages is the number of images in examples.png.
 const figureImages = 8
 
-// measure fills the table of a stage, row by row; rows that the state has already are not repeated.
+// saveEvery is how often the state of a long attack is saved.
+const saveEvery = 20 * time.Second
+
+// measure fills the table of a stage and prints it.
 func (r *run) measure(ctx context.Context, stage string, spec nn.Spec, weights []nn.Weight) error {
 	m, err := r.network(spec, weights, r.cfg.Eval.Batch)
 	if err != nil {
 		return err
 	}
-	done := r.state.Outcomes[stage]
-	for i := len(done); i <= len(r.cfg.Eval.Attacks); i++ {
-		o, res, err := r.row(ctx, stage, m, i)
+	var v attacks.Victim = m
+	if stage == report.After {
+		v = r.behind(m)
+	}
+	if err := r.rows(ctx, stage, v); err != nil {
+		return err
+	}
+	if err := r.curve(ctx, stage, v); err != nil {
+		return err
+	}
+	if stage == report.After {
+		err := r.trace(ctx, v)
+		if err == nil {
+			err = r.examine(ctx, m)
+		}
 		if err != nil {
 			return err
 		}
-		if r.state.examples[stage] == nil && i > 0 && r.isCurveAttack(i-1) {
-			r.keepExamples(stage, res)
-		}
-		r.state.Outcomes[stage] = append(r.state.Outcomes[stage], o)
-		if err := r.save(); err != nil {
-			return err
-		}
 	}
-	if err := r.curve(ctx, stage, m); err != nil {
-		return err
+	if r.opt.Brief {
+		return nil
 	}
 	rep, err := r.report()
 	if err != nil {
@@ -50,33 +59,92 @@ func (r *run) measure(ctx context.Context, stage string, spec nn.Spec, weights [
 	return rep.WriteAfter(r.opt.Stdout)
 }
 
-// row measures row i of a table: 0 is clean, the others are the config's attacks.
-func (r *run) row(ctx context.Context, stage string, m *nn.Model, i int) (report.Outcome, *attacks.Result, error) {
-	if err := ctx.Err(); err != nil {
-		return report.Outcome{}, nil, err
+// rows runs a stage's attacks, saving after each; what the state has already is not repeated.
+func (r *run) rows(ctx context.Context, stage string, v attacks.Victim) error {
+	list := r.attacks(stage)
+	for i := r.state.Measured[stage]; i <= len(list); i++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var res *attacks.Result
+		var err error
+		if i == 0 {
+			res, err = attacks.Clean(v, r.test)
+		} else {
+			res, err = r.attack(ctx, stage, v, list[i-1])
+		}
+		if err = errors.Join(err, r.test.Err()); err != nil {
+			return err
+		}
+		if i > 0 {
+			r.keepExamples(stage, i-1, res)
+		}
+		for _, part := range res.Parts {
+			o := r.outcome(stage, part)
+			o.Group = res.Attack.Label()
+			r.state.Outcomes[stage] = append(r.state.Outcomes[stage], o)
+		}
+		r.state.Outcomes[stage] = append(r.state.Outcomes[stage], r.outcome(stage, res))
+		r.state.Measured[stage], r.state.Partial = i+1, nil
+		if err := r.save(); err != nil {
+			return err
+		}
 	}
-	if i == 0 {
-		res, err := attacks.Clean(m, r.test)
-		return outcome(stage, res), res, err
-	}
-	a := r.cfg.Eval.Attacks[i-1].Value
-	progress := report.NewProgress(r.opt.Stdout, r.opt.Quiet, fmt.Sprintf("measure %s: %s", stage, a.Label()), r.test.Len()*a.Restarts())
-	progress.Set(0)
-	res, err := attacks.Run(m, a, r.test, r.stream("evaluation"), ctx.Err, func(done, total int) { progress.Set(done) })
-	if err != nil {
-		return report.Outcome{}, nil, err
-	}
-	o := outcome(stage, res)
-	progress.Done(fmt.Sprintf("accuracy %.1f %%", 100*float64(res.Correct(r.test))/float64(r.test.Len())))
-	return o, res, nil
+	return nil
 }
 
-func outcome(stage string, res *attacks.Result) report.Outcome {
+// attack runs one attack, or goes on with the one that the state holds.
+func (r *run) attack(ctx context.Context, stage string, v attacks.Victim, a attacks.Attack) (*attacks.Result, error) {
+	progress := report.NewProgress(r.opt.Stdout, r.opt.Quiet, fmt.Sprintf("measure %s: %s", stage, a.Label()), r.test.Len()*runsOf(a, v))
+	progress.Set(0)
+	saved := time.Now()
+	runner := attacks.Runner{Victim: v, Noise: r.stream("evaluation"), Stop: ctx.Err, From: r.state.Partial,
+		Progress: func(done, total int) { progress.Set(done) },
+		Save: func(p *attacks.Partial) error {
+			r.state.Partial = p
+			if time.Since(saved) < saveEvery {
+				return nil
+			}
+			saved = time.Now()
+			return r.save()
+		}}
+	res, err := runner.Run(a, r.test)
+	if err == nil {
+		progress.Done(fmt.Sprintf("accuracy %.1f %%", 100*float64(res.Correct(r.test))/float64(r.test.Len())))
+	}
+	return res, err
+}
+
+// runsOf is the number of passes over the data that an attack may take.
+func runsOf(a attacks.Attack, v attacks.Victim) (n int) {
+	parts, err := attacks.Parts(a, v)
+	if err != nil {
+		return 1 // Run will say what is wrong
+	}
+	for _, p := range parts {
+		n += p.Restarts()
+	}
+	return n
+}
+
+func (r *run) outcome(stage string, res *attacks.Result) report.Outcome {
 	o := report.Outcome{Stage: stage, Attack: report.Clean, Predictions: res.Prediction, Confidence: res.Confidence, Seconds: res.Seconds}
-	if a := res.Attack; a != nil {
-		o.Attack, o.Cumulative, o.Norm, o.Epsilon = a.Label(), res.Cumulative, a.Threat().Norm.String(), float64(a.Threat().Epsilon)
-		o.Gradients, o.Options = int64(res.Counts.Gradients), optionsOf(a)
-		o.Options["zero_gradients"], o.Options["non_finite_gradients"] = res.Counts.Zero, res.Counts.NonFinite
+	a := res.Attack
+	if a == nil {
+		return o
+	}
+	o.Attack, o.Cumulative, o.Norm, o.Epsilon = a.Label(), res.Cumulative, a.Threat().Norm.String(), float64(a.Threat().Epsilon)
+	o.Gradients, o.Forwards = int64(res.Counts.Gradients), int64(res.Counts.Forwards)
+	o.Zero, o.NonFinite = int64(res.Counts.Zero), int64(res.Counts.NonFinite)
+	o.Options, o.Minimal = optionsOf(a), report.Distances(res.Distance)
+	if res.Adv == nil {
+		return o // a part of a sequence
+	}
+	clean, size := make([]float32, r.test.Size()), r.test.Size()
+	o.Distances = make([]float64, r.test.Len())
+	for i := range o.Distances {
+		r.test.Image(i, clean)
+		o.Distances[i] = a.Threat().Norm.Distance(res.Adv[i*size:(i+1)*size], clean)
 	}
 	return o
 }
@@ -117,13 +185,19 @@ func (r *run) isCurveAttack(i int) bool {
 	return i == first
 }
 
-func (r *run) keepExamples(stage string, res *attacks.Result) {
-	n := min(figureImages, r.test.Len()) * r.test.Size()
-	r.state.examples[stage] = slices.Clone(res.Adv[:n])
+// keepExamples keeps what attack i made of the first images, for the figures.
+func (r *run) keepExamples(stage string, i int, res *attacks.Result) {
+	first := slices.Clone(res.Adv[:min(figureImages, r.test.Len())*r.test.Size()])
+	if r.isCurveAttack(i) {
+		r.state.examples[stage] = first
+	}
+	if stage == report.After {
+		r.state.examples[stage+"/"+res.Attack.Label()] = first
+	}
 }
 
 // curve measures accuracy against epsilon on the first images of the test set.
-func (r *run) curve(ctx context.Context, stage string, m *nn.Model) error {
+func (r *run) curve(ctx context.Context, stage string, v attacks.Victim) error {
 	some := r.test.Slice(0, min(r.cfg.Eval.CurveN, r.test.Len()))
 	eps := r.cfg.Eval.CurveEps
 	if len(eps) == 0 {
@@ -131,14 +205,14 @@ func (r *run) curve(ctx context.Context, stage string, m *nn.Model) error {
 	}
 	progress := report.NewProgress(r.opt.Stdout, r.opt.Quiet, "measure "+stage+": accuracy against epsilon", len(eps))
 	if len(r.state.Curves[stage]) == 0 {
-		clean, err := attacks.Clean(m, some)
+		clean, err := attacks.Clean(v, some)
 		if err != nil {
 			return err
 		}
 		r.state.Curves[stage] = []float64{float64(clean.Correct(some)) / float64(some.Len())}
 	}
 	for i := len(r.state.Curves[stage]) - 1; i < len(eps); i++ {
-		res, err := attacks.Run(m, r.curveAttack().At(float64(eps[i])), some, r.stream("evaluation"), ctx.Err, nil)
+		res, err := attacks.Run(v, r.meets(stage, r.curveAttack().At(float64(eps[i]))), some, r.stream("evaluation"), ctx.Err, nil)
 		if err != nil {
 			return err
 		}
@@ -147,62 +221,4 @@ func (r *run) curve(ctx context.Context, stage string, m *nn.Model) error {
 	}
 	progress.Done("")
 	return nil
-}
-
-// report puts together what has been measured so far.
-func (r *run) report() (*report.Report, error) {
-	rep := &report.Report{Run: r.name(), Facts: r.facts(), Classes: r.train.Classes, Notes: r.state.Warnings}
-	config, err := configTree(r.resolved())
-	if err != nil {
-		return nil, err
-	}
-	rep.Config = config
-	labels := make([]int, r.test.Len())
-	for i := range labels {
-		labels[i] = int(r.test.Label(i))
-	}
-	for _, stage := range []string{report.Before, report.After} {
-		outcomes := r.state.Outcomes[stage]
-		if len(outcomes) == 0 {
-			continue
-		}
-		worst, err := report.WorstCase(labels, outcomes)
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range append(slices.Clone(outcomes), worst) {
-			row, err := report.Measure(labels, outcomes[0].Predictions, len(r.train.Classes), o)
-			if err != nil {
-				return nil, err
-			}
-			rep.Rows = append(rep.Rows, row)
-		}
-	}
-	return rep, nil
-}
-
-func (r *run) facts() report.Facts {
-	spec, _ := r.deployed("")
-	f := report.Facts{Model: spec.Name(), ThreatModel: r.cfg.threat().String(), AdversarialShare: r.cfg.Defense.Value.Share(),
-		N: r.test.Len(), Seed: r.cfg.Seed,
-		Selection: fmt.Sprintf("best weights by %s on %d of %d training images held out; no test image takes part in it",
-			r.cfg.Probe.Attack.Value.Label(), r.held.Len(), r.cfg.Data.HeldOut)}
-	if r.cfg.Distill != nil {
-		f.Model += fmt.Sprintf(", distilled at temperature %g", r.cfg.Distill.Temperature)
-	}
-	return f
-}
-
-// testFigures are what the table says about the hardened network, for its checkpoint.
-func testFigures(rep *report.Report) (list []checkpoints.Figure) {
-	for _, row := range rep.Rows {
-		if row.Stage == report.After {
-			attack := row.Attack
-			if attack == report.Clean {
-				attack = ""
-			}
-			list = append(list, checkpoints.Figure{Attack: attack, Split: "test", Accuracy: row.Accuracy, N: row.N})
-		}
-	}
-	return list
 }

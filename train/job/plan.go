@@ -20,14 +20,18 @@ func (r *run) announce(phases []phase) {
 	for _, s := range r.cfg.Warnings() {
 		fmt.Fprintln(r.opt.Stderr, "warning:", s)
 	}
-	if r.opt.Quiet {
+	if r.opt.Quiet || r.opt.Brief {
 		return
 	}
 	w := r.opt.Stdout
 	spec := r.spec()
-	fmt.Fprintf(w, "%s on %s: %s, %d training images (%d held out), %d test images, %v\n", r.cfg.Name, r.dev.Name(), spec.Name(),
-		r.train.Len(), r.cfg.Data.HeldOut, r.test.Len(), spec.Input)
-	fmt.Fprintf(w, "defence %s: %.3g %% of each minibatch adversarial, %v; folder %s\n", r.cfg.Defense.Name, 100*r.cfg.Defense.Value.Share(), r.cfg.threat(), r.dir)
+	held := "held out"
+	if r.validation {
+		held = "for validation"
+	}
+	fmt.Fprintf(w, "%s on %s: %s, %d training images (%d %s), %d test images, %v\n", r.cfg.Name, r.dev.Name(), spec.Name(),
+		r.train.Len(), r.cfg.Data.HeldOut, held, r.test.Len(), spec.Input)
+	fmt.Fprintf(w, "defence %s: %.3g %% of each minibatch adversarial, %v; folder %s\n", r.cfg.Defense.Name, 100*r.cfg.share(), r.cfg.threatText(), r.dir)
 	if r.state.Phase > 0 || r.state.Step > 0 {
 		if r.state.Phase == len(phases) {
 			fmt.Fprintln(w, "this run is finished; its report follows again")
@@ -67,12 +71,9 @@ func Plan(cfg *Config, opt Options) error {
 	fit := func(name string, stage Stage, d defenses.Defense) {
 		steps := stage.steps(r.train.Len())
 		rows := float64(steps * stage.Batch)
-		perAttack := 0.0
-		if a := d.Attack(); a != nil {
-			perAttack = d.Share() * float64(a.Gradients())
-		}
-		list = append(list, estimate{name, steps, rows * (s.updateFLOP + perAttack*s.attackFLOP),
-			time.Duration(rows * (float64(s.update) + perAttack*float64(s.attack)))})
+		attack, update := defenses.Work(d)
+		list = append(list, estimate{name, steps, rows * (update*s.updateFLOP + attack*s.attackFLOP),
+			time.Duration(rows * (update*float64(s.update) + attack*float64(s.attack)))})
 	}
 	evaluate := func(name string, members int) {
 		n := 0.0
@@ -90,11 +91,11 @@ func Plan(cfg *Config, opt Options) error {
 	if cfg.Distill != nil && cfg.Distill.Teacher == "" {
 		fit("teacher", cfg.Train.Stage, cfg.Defense.Value)
 	}
-	for i := range cfg.members() {
-		if i > 0 && cfg.Train.Start == "baseline" && cfg.Init == "" {
-			fit(netMember(i)+" warm-up", cfg.Warmup, &defenses.Natural{})
-		}
-		fit("training", cfg.Train.Stage, cfg.Defense.Value)
+	if cfg.Teacher != nil && cfg.Teacher.Checkpoint == "" {
+		fit("teacher (at the student's size)", cfg.Train.Stage, cfg.Teacher.Defense.Value)
+	}
+	for i := range cfg.members() { // at the size of the first
+		r.fitMember(i, func(f fitting) { fit(f.title, f.stage, f.defense) })
 	}
 	evaluate("measure after (at most)", cfg.members())
 	return r.printPlan(list)
@@ -139,7 +140,7 @@ func (r *run) measureSpeed() (speed, error) {
 func (r *run) printPlan(list []estimate) error {
 	w := r.opt.Stdout
 	spec, _ := r.deployed("")
-	fmt.Fprintf(w, "%s on %s: %s, threat model %v, %.3g %% of each minibatch adversarial\n", r.cfg.Name, r.dev.Name(), spec.Name(), r.cfg.threat(), 100*r.cfg.Defense.Value.Share())
+	fmt.Fprintf(w, "%s on %s: %s, threat model %v, %.3g %% of each minibatch adversarial\n", r.cfg.Name, r.dev.Name(), spec.Name(), r.cfg.threatText(), 100*r.cfg.share())
 	t := tablewriter.NewTable(w, tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: []tw.Align{tw.AlignLeft, tw.AlignRight, tw.AlignRight, tw.AlignRight}}),
 		tablewriter.WithHeaderAutoFormat(tw.Off))
 	t.Header("stage", "steps", "TFLOP", "time")

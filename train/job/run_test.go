@@ -108,7 +108,7 @@ func TestInterruptedOften(t *testing.T) {
 	dir := newFolder(t)
 	o := quiet(dir)
 	for k := 0; ; k++ {
-		err := Train(stopAt(4+k%11), load(t), o)
+		err := Train(stopAt(4+k%11+k), load(t), o)
 		o.Resume = true
 		if err == nil {
 			break

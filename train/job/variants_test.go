@@ -245,7 +245,7 @@ func TestEval(t *testing.T) {
 	o := quiet(dir)
 	o.Threads, o.Stdout = 3, &said
 	// How the network was trained is the checkpoint's to say, not the config's that measures it.
-	if err := Eval(context.Background(), load(t, "eval.batch=7", "defense.adversarial=1"), best, o); err != nil {
+	if err := Eval(context.Background(), load(t, "eval.batch=7", "defense.adversarial=1"), EvalOptions{Checkpoint: best}, o); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := rows(t, dir, "after"), rows(t, unbroken(t), "after"); !reflect.DeepEqual(got, want) {
@@ -256,17 +256,17 @@ func TestEval(t *testing.T) {
 			t.Errorf("the table says nothing of %q:\n%s", want, said.String())
 		}
 	}
-	if files := sortedKeys(snapshot(t, dir)); len(files) != 2 {
+	if files := sortedKeys(snapshot(t, dir)); len(files) != 3 { // the reports and the state
 		t.Errorf("files: %q", files)
 	}
-	if err := Eval(context.Background(), load(t), best, o); err == nil || err.Error() != fmt.Sprintf("%q is not empty: choose another -out", dir) {
+	if err := Eval(context.Background(), load(t), EvalOptions{Checkpoint: best}, o); err == nil || err.Error() != fmt.Sprintf("%q is not empty: add -resume to go on with the run in it, or choose another -out", dir) {
 		t.Errorf("into the same folder: %v", err)
 	}
 	h := at(func(int) error { return nil })
-	if err := Eval(h, load(t, "eval.batch=7"), best, quiet("")); err != nil || h.n < 4*9 { // four attacks on nine batches
+	if err := Eval(h, load(t, "eval.batch=7"), EvalOptions{Checkpoint: best}, quiet("")); err != nil || h.n < 4*9 { // four attacks on nine batches
 		t.Errorf("asked only %d times whether to stop, %v", h.n, err)
 	}
-	if err := Eval(stopAt(3), load(t), best, quiet("")); !errors.Is(err, context.Canceled) {
+	if err := Eval(stopAt(3), load(t), EvalOptions{Checkpoint: best}, quiet("")); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 	cut := filepath.Join(t.TempDir(), "cut.safetensors")
@@ -288,7 +288,7 @@ func TestEval(t *testing.T) {
 		{"seed=1", filepath.Join(unbroken(t), stateFile), "not a checkpoint", false},
 	} {
 		out := newFolder(t)
-		err := Eval(context.Background(), load(t, c.set), c.path, quiet(out))
+		err := Eval(context.Background(), load(t, c.set), EvalOptions{Checkpoint: c.path}, quiet(out))
 		usage := (*UsageError)(nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, &usage) != c.usage {
 			t.Errorf("%s, %s: %v", c.set, c.path, err)

@@ -20,7 +20,7 @@ func (t *trainer) watchCollapse(step int) {
 	guessing := math.Log(float64(t.model.Classes()))
 	w := t.fit.Window
 	// Soft targets have a high loss by nature, so accuracy must be that of guessing too.
-	accuracy := share(w.CleanCorrect+w.AdversarialCorrect, w.Rows)
+	accuracy := share(w.CleanCorrect+w.AdversarialCorrect, w.CleanRows+w.AdversarialRows)
 	if t.fit.CollapseTold || step < collapseSteps || w.Loss/float64(w.Rows) < guessing*(1-collapseMargin) || accuracy > 2/float64(t.model.Classes()) {
 		return
 	}

@@ -17,20 +17,50 @@ func (r *Report) costTable() *table {
 	}
 	t := &table{
 		title: "Attacks",
-		head:  [][2]string{{"attack", ""}, {"norm", ""}, {"ε", ""}, {"gradients", "per image"}, {"seconds", ""}, {"settings", ""}},
+		head: [][2]string{
+			{"attack", ""}, {"norm", ""}, {"ε", ""},
+			{"dist.", "mean"}, {"dist.", "median"}, {"dist.", "max"}, {"nearest", "median"}, {"nearest", "found"},
+			{"gradients", "per image"}, {"forwards", "per image"}, {"zero", "grad. %"}, {"seconds", ""}, {"settings", ""},
+		},
+		left: []int{12},
 	}
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		if row.Stage != stage {
 			continue
 		}
-		t.rows = append(t.rows, []string{
+		found := absent
+		if m := row.Minimal; m.N+m.Infinite > 0 {
+			found = fmt.Sprintf("%d/%d", m.N, m.N+m.Infinite)
+		}
+		t.add(row.Group, []string{
 			r.name(row), or(row.Norm), Epsilon(row.Epsilon),
-			strconv.FormatFloat(float64(row.Gradients)/float64(row.N), 'f', 1, 64),
-			strconv.FormatFloat(row.Seconds, 'f', 1, 64), or(settings(row.Options)),
+			distance(row.Distance.Mean, row.Distance), distance(row.Distance.Median, row.Distance), distance(row.Distance.Max, row.Distance),
+			distance(row.Minimal.Median, row.Minimal), found,
+			each(row.Gradients, row.N), each(row.Forwards, row.N), percent(row.ZeroShare, 2),
+			decimal(row.Seconds), or(settings(row.Options)),
 		})
 	}
 	return t
+}
+
+// distance writes a figure of a spread.
+func distance(v float64, s Spread) string {
+	if s.N == 0 {
+		return absent
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64)
+}
+
+// each is a count for each of n images.
+func each(count int64, n int) string { return decimal(float64(count) / float64(n)) }
+
+// decimal writes a number with one decimal.
+func decimal(v float64) string {
+	if v != v {
+		return absent
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64)
 }
 
 // or is s, or the sign for what does not exist.

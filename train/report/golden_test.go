@@ -83,7 +83,7 @@ func TestOneStageStandsAlone(t *testing.T) {
 
 func TestWideClassTableIsCut(t *testing.T) {
 	tab := sampleReport(100).classTable()
-	parts := tab.fit(50)
+	parts := tab.fit(50, 2)
 	if len(parts) < 2 {
 		t.Fatalf("%d parts, want more than one", len(parts))
 	}
@@ -178,9 +178,14 @@ var errFull = errors.New("disk full")
 func (full) Write([]byte) (int, error) { return 0, errFull }
 
 func TestWriteErrorsPass(t *testing.T) {
-	r := sampleReport(30)
+	r, plain, c := sampleReport(30), sampleReport(30), sampleComparison()
+	plain.Figures, c.Curves, c.Transfer, c.TransferNames = nil, nil, nil, nil
 	for name, write := range map[string]func(io.Writer) error{
-		"before": r.WriteBefore, "after": r.WriteAfter, "markdown": r.WriteMarkdown, "json": r.WriteJSON,
+		"before": r.WriteBefore, "after": r.WriteAfter, "markdown": r.WriteMarkdown, "json": r.WriteJSON, "html": plain.WriteHTML,
+		"compare": c.WriteTable, "compare.md": c.WriteMarkdown, "compare.json": c.WriteJSON, "compare.csv": c.WriteCSV, "compare.html": c.WriteHTML,
+		"losses":     func(w io.Writer) error { return sampleLosses().Draw(w, PNG) },
+		"svg":        func(w io.Writer) error { return sampleLosses().Draw(w, SVG) },
+		"grid":       func(w io.Writer) error { return sampleGrid().Draw(w) },
 		"curves":     func(w io.Writer) error { return Curves(w, samplePoints()) },
 		"robustness": func(w io.Writer) error { return Robustness(w, sampleCurve()) },
 		"examples":   func(w io.Writer) error { return Examples(w, sampleGallery(8, 8, 1)) },

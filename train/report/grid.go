@@ -1,17 +1,6 @@
 package report
 
-import (
-	"strings"
-	"unicode/utf8"
-)
-
-// table is a table before it is laid out; the terminal and Markdown render the same cells.
-type table struct {
-	title string
-	// head holds a column's name in up to two lines.
-	head [][2]string
-	rows [][]string
-}
+import "strings"
 
 // beforeTable is the table of the undefended network.
 func (r *Report) beforeTable() (*table, error) {
@@ -34,7 +23,7 @@ func (r *Report) single(stage, title string) (*table, error) {
 		}
 		d := decimals(row.N)
 		cells := []string{r.name(row), percent(row.Accuracy, d), interval(row.Interval, d), percent(row.SuccessRate, d)}
-		t.rows = append(t.rows, append(cells, row.tail(d)...))
+		t.add(row.Group, append(cells, row.tail(d)...))
 	}
 	if t.rows == nil {
 		return nil, errEmpty(stage)
@@ -74,7 +63,7 @@ func (r *Report) afterTable() (*table, error) {
 			r.name(row), percent(b.Accuracy, d), percent(a.Accuracy, d), interval(a.Interval, d),
 			change(b.Accuracy, a.Accuracy, d), arrow(percent(b.SuccessRate, d), percent(a.SuccessRate, d)),
 		}
-		t.rows = append(t.rows, append(cells, a.tail(d)...))
+		t.add(row.Group, append(cells, a.tail(d)...))
 	}
 	return t.line(), nil
 }
@@ -85,11 +74,19 @@ var blank = Row{
 	Precision: nan, Recall: nan, F1: nan, Confidence: nan,
 }
 
+// fullName is the attack with the sequence that it is part of, for where that is not to be seen.
+func (r *Report) fullName(row *Row) string {
+	if row.Group != "" {
+		return row.Group + ": " + r.name(row)
+	}
+	return r.name(row)
+}
+
 // name is the attack as the tables name it; rows that share their attack are told apart by radius.
 func (r *Report) name(row *Row) string {
 	name := row.Attack
 	for i := range r.Rows {
-		if o := &r.Rows[i]; o.Stage == row.Stage && o.Attack == row.Attack && o.key() != row.key() {
+		if o := &r.Rows[i]; o.Stage == row.Stage && o.Attack == row.Attack && o.Group == row.Group && o.key() != row.key() {
 			name = strings.TrimSpace(name + " " + row.Norm + " " + Epsilon(row.Epsilon))
 			break
 		}
@@ -117,7 +114,7 @@ func (r *Report) classTable() *table {
 	}
 	t.head = [][2]string{{"class", ""}, {"n", ""}}
 	for _, p := range pairs {
-		t.head = append(t.head, split(r.name(p.any())))
+		t.head = append(t.head, split(r.fullName(p.any())))
 	}
 	if len(pairs) == 0 {
 		return t
@@ -146,26 +143,6 @@ func (r *Report) classTable() *table {
 		t.rows = append(t.rows, cells)
 	}
 	return t.line()
-}
-
-// line pads what follows an arrow or a dash, so that they stand in line down a column.
-func (t *table) line() *table {
-	for k := range t.head {
-		for _, joint := range []string{toAfter, toHigh} {
-			longest := 0
-			for _, row := range t.rows {
-				if _, after, ok := strings.Cut(row[k], joint); ok {
-					longest = max(longest, utf8.RuneCountInString(after))
-				}
-			}
-			for _, row := range t.rows {
-				if before, after, ok := strings.Cut(row[k], joint); ok {
-					row[k] = before + joint + strings.Repeat(" ", longest-utf8.RuneCountInString(after)) + after
-				}
-			}
-		}
-	}
-	return t
 }
 
 // classAccuracy is the accuracy of class k in a row that may be missing.

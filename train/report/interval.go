@@ -16,6 +16,14 @@ func ratio(a, b int) float64 {
 	return float64(a) / float64(b)
 }
 
+// share is a/b for counts of any size, NaN where b is 0.
+func share(a, b int64) float64 {
+	if b == 0 {
+		return nan
+	}
+	return float64(a) / float64(b)
+}
+
 // ClopperPearson returns the exact confidence interval of a proportion after k successes in n
 // trials (Clopper and Pearson 1934), for a level such as 0.95: quantiles of beta distributions. It
 // never covers less than the level says, also near 0 and 1, where accuracies under attack lie.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -18,6 +19,11 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	if r.Selection != "" {
 		b.WriteString("\nSelection: " + escape(r.Selection) + "\n")
 	}
+	h, err := r.Headline()
+	if err != nil {
+		return err
+	}
+	b.WriteString("\n**" + escape(h.Line()) + "**\n\n**" + string(h.Verdict) + ":** " + escape(h.Text) + "\n")
 	if before {
 		t, err := r.beforeTable()
 		if err != nil {
@@ -32,8 +38,18 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		}
 		t.markdown(&b)
 	}
+	checks, err := r.checkTable()
+	if err != nil {
+		return err
+	}
+	if checks != nil {
+		checks.markdown(&b)
+	}
 	r.classTable().markdown(&b)
-	r.costTable().markdown(&b)
+	for _, t := range r.confusionTables() {
+		t.markdown(&b)
+	}
+	r.costTable().dropEmpty().markdown(&b)
 	if len(r.Figures) > 0 {
 		b.WriteString("\n## Figures\n")
 		for _, f := range r.Figures {
@@ -44,7 +60,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	for _, n := range append(r.Notes[:len(r.Notes):len(r.Notes)], readingNotes...) {
 		b.WriteString("- " + escape(n) + "\n")
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err = io.WriteString(w, b.String())
 	return err
 }
 
@@ -57,6 +73,8 @@ var readingNotes = []string{
 	"Mean conf. is the mean probability of the predicted class, right or wrong.",
 	"The worst case counts an image as right only where it withstood every row above; its prediction is that of the first attack that broke it.",
 	"A row marked cumulative ran only on the images that the rows above had not broken.",
+	"Distances are those of the perturbations, in the norm of the attack; nearest is the distance of the adversarial examples that an attack for the smallest perturbation found.",
+	"FAIL in any check makes the headline unreliable; a check that did not run (SKIP) bars a clean verdict.",
 }
 
 // markdown writes the table with its columns padded, so that the source can be read too.
@@ -67,7 +85,7 @@ func (t *table) markdown(b *strings.Builder) {
 		head[i] = escape(strings.TrimSpace(h[0] + " " + h[1]))
 	}
 	rows = append(rows, head)
-	for _, row := range t.rows {
+	for _, row := range t.indented("· ") {
 		cells := make([]string, len(row))
 		for i, c := range row {
 			cells[i] = escape(c)
@@ -84,9 +102,12 @@ func (t *table) markdown(b *strings.Builder) {
 	for k, row := range rows {
 		for i, c := range row {
 			blank := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
-			if i == 0 {
+			switch {
+			case i == 0:
 				b.WriteString("| " + c + blank + " |")
-			} else {
+			case slices.Contains(t.left, i):
+				b.WriteString(" " + c + blank + " |")
+			default:
 				b.WriteString(" " + blank + c + " |")
 			}
 		}
@@ -95,9 +116,12 @@ func (t *table) markdown(b *strings.Builder) {
 			continue
 		}
 		for i, n := range width {
-			if i == 0 {
+			switch {
+			case i == 0:
 				b.WriteString("| :" + strings.Repeat("-", n-1) + " |")
-			} else {
+			case slices.Contains(t.left, i):
+				b.WriteString(" :" + strings.Repeat("-", n-1) + " |")
+			default:
 				b.WriteString(" " + strings.Repeat("-", n-1) + ": |")
 			}
 		}

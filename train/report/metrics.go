@@ -20,6 +20,8 @@ type Outcome struct {
 	Stage string
 	// Attack names the row: Clean, "noise", "FGSM", "PGD-40", and so on.
 	Attack string
+	// Group names the sequence that the attack is a part of, such as "AutoAttack"; empty for none.
+	Group string
 	// Cumulative says that the attack ran only on the examples that were still classified right
 	// after the attacks before it; the others keep the prediction that broke them.
 	Cumulative bool
@@ -30,19 +32,28 @@ type Outcome struct {
 	// probability of that class.
 	Predictions []int
 	Confidence  []float32
-	// Seconds and Gradients say what the attack cost: time, and input gradients of one example.
-	Seconds   float64
-	Gradients int64
+	// Distances holds the size of each perturbation in the attack's norm, NaN where there is none;
+	// nil where it was not measured.
+	Distances Distances
+	// Minimal holds, for an attack that seeks the smallest perturbation, the distance of the nearest
+	// adversarial example that it found: 0 where the clean image is misclassified, +Inf where it
+	// found none. It is nil for other attacks.
+	Minimal Distances
+	// Seconds, Gradients and Forwards say what the attack cost: time, input gradients of one example,
+	// and its forward passes besides (queries, for a black-box attack). Of the gradients, Zero were
+	// zero everywhere, and NonFinite held a NaN or an infinity.
+	Seconds                              float64
+	Gradients, Forwards, Zero, NonFinite int64
 	// Options are the attack's settings, for the record.
 	Options map[string]any
 }
 
 // Row is a line of the accuracy table. Rates are fractions in [0,1].
 type Row struct {
-	Stage, Attack string
-	Cumulative    bool
-	Norm          string
-	Epsilon       float64
+	Stage, Attack, Group string
+	Cumulative           bool
+	Norm                 string
+	Epsilon              float64
 	// N examples were measured, and Correct of them classified right.
 	N, Correct int
 	Accuracy   float64
@@ -58,10 +69,18 @@ type Row struct {
 	// Confidence is the mean probability of the predicted class, right or wrong.
 	Confidence float64
 	// PerClass holds one entry for each class, in order.
-	PerClass  []ClassRow
-	Seconds   float64
-	Gradients int64
-	Options   map[string]any
+	PerClass []ClassRow
+	// Confusion counts the examples by true class and, within it, predicted class.
+	Confusion [][]int
+	// Distance sums up the sizes of the perturbations, Minimal the distances of the adversarial
+	// examples that a minimal attack found, which MinimalDistances lists by example.
+	Distance, Minimal   Spread
+	MinimalDistances    Distances
+	Seconds             float64
+	Gradients, Forwards int64
+	// ZeroShare and NonFiniteShare are shares of the gradients, NaN where there were none.
+	ZeroShare, NonFiniteShare float64
+	Options                   map[string]any
 }
 
 // ClassRow counts the examples of one class and those classified right.
@@ -84,15 +103,21 @@ func Measure(labels, clean []int, classes int, o Outcome) (Row, error) {
 		return Row{}, fmt.Errorf("report: row %q (%s): %d clean predictions for %d labels", o.Attack, o.Stage, len(clean), len(labels))
 	}
 	r := Row{
-		Stage: o.Stage, Attack: o.Attack, Cumulative: o.Cumulative, Norm: o.Norm, Epsilon: o.Epsilon,
-		N: len(labels), PerClass: make([]ClassRow, classes),
-		Seconds: o.Seconds, Gradients: o.Gradients, Options: o.Options,
+		Stage: o.Stage, Attack: o.Attack, Group: o.Group, Cumulative: o.Cumulative, Norm: o.Norm, Epsilon: o.Epsilon,
+		N: len(labels), PerClass: make([]ClassRow, classes), Confusion: make([][]int, classes),
+		Distance: spread(o.Distances), Minimal: spread(o.Minimal), MinimalDistances: o.Minimal,
+		Seconds: o.Seconds, Gradients: o.Gradients, Forwards: o.Forwards, Options: o.Options,
+		ZeroShare: share(o.Zero, o.Gradients), NonFiniteShare: share(o.NonFinite, o.Gradients),
+	}
+	for k := range r.Confusion {
+		r.Confusion[k] = make([]int, classes)
 	}
 	predicted := make([]int, classes)
 	confidence := 0.0
 	for i, label := range labels {
 		p := o.Predictions[i]
 		predicted[p]++
+		r.Confusion[label][p]++
 		confidence += float64(o.Confidence[i])
 		r.PerClass[label].N++
 		if p == label {
@@ -151,6 +176,10 @@ func (o *Outcome) check(labels []int, classes int) error {
 		return bad("no examples to measure")
 	case len(o.Predictions) != n || len(o.Confidence) != n:
 		return bad("%d predictions and %d confidences for %d labels", len(o.Predictions), len(o.Confidence), n)
+	case o.Distances != nil && len(o.Distances) != n:
+		return bad("%d distances for %d labels", len(o.Distances), n)
+	case o.Minimal != nil && len(o.Minimal) != n:
+		return bad("%d minimal distances for %d labels", len(o.Minimal), n)
 	}
 	for i, label := range labels {
 		if label < 0 || label >= classes {

@@ -11,7 +11,6 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 )
 
 // Colours that people with colour-blindness can tell apart (Okabe and Ito 2008).
@@ -121,17 +120,5 @@ var percentTicks = plot.TickerFunc(func(low, high float64) []plot.Tick {
 
 // writePNG draws plots side by side, their data areas aligned, on a canvas of w by h points.
 func writePNG(out io.Writer, w, h vg.Length, plots ...*plot.Plot) error {
-	canvas := vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(dpi))
-	tiles := draw.Tiles{
-		Rows: 1, Cols: len(plots), PadX: vg.Points(24),
-		PadTop: vg.Points(10), PadBottom: vg.Points(8), PadLeft: vg.Points(8), PadRight: vg.Points(16),
-	}
-	cells := plot.Align([][]*plot.Plot{plots}, tiles, draw.New(canvas))
-	for i, p := range plots {
-		p.Draw(cells[0][i])
-	}
-	if _, err := (vgimg.PngCanvas{Canvas: canvas}).WriteTo(out); err != nil {
-		return fmt.Errorf("report: cannot write the figure: %w", err)
-	}
-	return nil
+	return writeFigure(out, PNG, w, h, plots...)
 }

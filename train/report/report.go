@@ -1,7 +1,9 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 )
@@ -17,9 +19,11 @@ type Report struct {
 	Rows []Row
 	// Classes names the classes; without names they are numbered.
 	Classes []string
+	// Checks are those that were run; the tables list the others as SKIP.
+	Checks []Check
 	// Notes are sentences that belong to the figures, such as a warning that was raised.
 	Notes []string
-	// Figures are linked from the Markdown report.
+	// Figures are linked from the Markdown report and inlined in the HTML report.
 	Figures []Figure
 }
 
@@ -37,8 +41,21 @@ type Facts struct {
 	Selection string `json:"selection"`
 }
 
-// Figure is a picture file and its title.
-type Figure struct{ Title, File string }
+// Figure is a picture and its title.
+type Figure struct {
+	Title, File string
+	// Data is the file's content, PNG or SVG, for the HTML report.
+	Data []byte
+}
+
+// Draw draws a figure with one of the package's functions.
+func Draw(title, file string, draw func(io.Writer) error) (Figure, error) {
+	var b bytes.Buffer
+	if err := draw(&b); err != nil {
+		return Figure{}, err
+	}
+	return Figure{title, file, b.Bytes()}, nil
+}
 
 // Line is the line above the tables.
 func (f Facts) Line() string {
@@ -55,11 +72,11 @@ type pair struct{ before, after *Row }
 
 // key tells attacks apart.
 type key struct {
-	attack, norm string
-	epsilon      float64
+	group, attack, norm string
+	epsilon             float64
 }
 
-func (r *Row) key() key { return key{r.Attack, r.Norm, r.Epsilon} }
+func (r *Row) key() key { return key{r.Group, r.Attack, r.Norm, r.Epsilon} }
 
 // any is the row that exists, the later one if both do.
 func (p pair) any() *Row {
@@ -111,6 +128,41 @@ func (r *Report) stages() (before, after bool) {
 		after = after || r.Rows[i].Stage == After
 	}
 	return before, after
+}
+
+// Missing lists what the report lacks of what a claim has to be quoted with: the threat model, n, how
+// the checkpoint was selected, the configuration, and the settings of each attack. It is for check 16.
+func (r *Report) Missing() []string {
+	var out []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{{"the model", r.Model != ""}, {"the threat model", r.ThreatModel != ""}, {"the number of images", r.N > 0},
+		{"the selection split", r.Selection != ""}, {"the configuration", r.Config != nil}} {
+		if !f.set {
+			out = append(out, f.name)
+		}
+	}
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		if row.Attack != Clean && len(row.Options) == 0 {
+			out = append(out, fmt.Sprintf("the settings of %s (%s)", r.fullName(row), row.Stage))
+		}
+		if !(row.Interval[0] <= row.Interval[1]) {
+			out = append(out, fmt.Sprintf("the interval of %s (%s)", r.fullName(row), row.Stage))
+		}
+	}
+	return out
+}
+
+// row finds a row that belongs to no group.
+func (r *Report) row(stage, attack string) *Row {
+	for i := range r.Rows {
+		if row := &r.Rows[i]; row.Stage == stage && row.Attack == attack && row.Group == "" {
+			return row
+		}
+	}
+	return nil
 }
 
 // errEmpty is the error for a table without rows.

@@ -41,7 +41,7 @@ func sampleReport(n int) *Report {
 			Selection: "best checkpoint by PGD-20 on 5,000 images held out of the training data (seed 1), never the test set",
 		},
 		Config:  map[string]any{"model": "madry_cnn", "attack": map[string]any{"eps": 0.3, "steps": 40, "bound": math.Inf(1)}},
-		Figures: []Figure{{"Loss and accuracy over steps", "curves.png"}, {"Accuracy against ε", "robustness.png"}},
+		Figures: []Figure{{Title: "Loss and accuracy over steps", File: "curves.png"}, {Title: "Accuracy against ε", File: "robustness.png"}},
 	}
 	attacks := []string{Clean, "noise", "FGSM", "PGD-40", "PGD-100", "PGD-100 x10"}
 	shares := map[string][]float64{

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
@@ -20,17 +19,33 @@ func (r *Report) WriteBefore(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return r.write(w, t)
+	return r.write(w, t.fit(terminalWidth, 1)...)
 }
 
 // WriteAfter writes the table of the hardened network beside that of the undefended one, with the
-// change, and the accuracy by class. Where nothing was measured before, the table stands alone.
+// change, the headline and the checks, the accuracy by class, and what each attack cost. Where nothing
+// was measured before, the table stands alone. Verdicts are coloured if w is a terminal.
 func (r *Report) WriteAfter(w io.Writer) error {
 	t, err := r.afterTable()
 	if err != nil {
 		return err
 	}
-	return r.write(w, append([]*table{t}, r.classTable().fit(terminalWidth)...)...)
+	var b strings.Builder
+	if err := r.write(&b, t.fit(terminalWidth, 1)...); err != nil {
+		return err
+	}
+	if err := r.writeVerdict(&b, coloured(w)); err != nil {
+		return err
+	}
+	rest := r.classTable().fit(terminalWidth, 2)
+	cost := r.costTable().without("settings").dropEmpty()
+	for _, t := range append(rest, cost.fit(terminalWidth, 1)...) {
+		if err := t.write(&b); err != nil {
+			return err
+		}
+	}
+	_, err = io.WriteString(w, b.String())
+	return err
 }
 
 // write writes the facts and the tables under them.
@@ -41,8 +56,7 @@ func (r *Report) write(w io.Writer, tables ...*table) error {
 		b.WriteString("Selection: " + r.Selection + "\n")
 	}
 	for _, t := range tables {
-		b.WriteString("\n" + t.title + "\n")
-		if err := t.render(&b); err != nil {
+		if err := t.write(&b); err != nil {
 			return err
 		}
 	}
@@ -50,7 +64,13 @@ func (r *Report) write(w io.Writer, tables ...*table) error {
 	return err
 }
 
-// render lays the table out: the first column to the left, figures to the right.
+// write writes the table under its title.
+func (t *table) write(b *strings.Builder) error {
+	b.WriteString("\n" + t.title + "\n")
+	return t.render(b)
+}
+
+// render lays the table out: text to the left, figures to the right.
 func (t *table) render(w *strings.Builder) error {
 	align := make(tw.Alignment, len(t.head))
 	header := make([]string, len(t.head))
@@ -65,7 +85,9 @@ func (t *table) render(w *strings.Builder) error {
 			header[i] += "\n" + h[1]
 		}
 	}
-	align[0] = tw.AlignLeft
+	for _, k := range append([]int{0}, t.left...) {
+		align[k] = tw.AlignLeft
+	}
 	var b strings.Builder
 	out := tablewriter.NewTable(&b,
 		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
@@ -81,7 +103,7 @@ func (t *table) render(w *strings.Builder) error {
 		tablewriter.WithAlignment(align),
 	)
 	out.Header(header)
-	if err := out.Bulk(t.rows); err != nil {
+	if err := out.Bulk(t.indented("· ")); err != nil {
 		return fmt.Errorf("report: table %q: %w", t.title, err)
 	}
 	if err := out.Render(); err != nil {
@@ -91,38 +113,4 @@ func (t *table) render(w *strings.Builder) error {
 		w.WriteString(strings.TrimRight(line, " \n") + "\n")
 	}
 	return nil
-}
-
-// fit cuts a table that is too wide into several that repeat its first two columns.
-func (t *table) fit(width int) []*table {
-	const keep, gap = 2, 2
-	column := func(k int) int {
-		n := max(utf8.RuneCountInString(t.head[k][0]), utf8.RuneCountInString(t.head[k][1]))
-		for _, row := range t.rows {
-			n = max(n, utf8.RuneCountInString(row[k]))
-		}
-		return n + gap
-	}
-	fixed := 0
-	for k := range keep {
-		fixed += column(k)
-	}
-	var out []*table
-	for at := keep; at < len(t.head); {
-		end, used := at, fixed
-		for end < len(t.head) && (end == at || used+column(end) <= width) {
-			used += column(end)
-			end++
-		}
-		part := &table{title: t.title, head: append(append([][2]string{}, t.head[:keep]...), t.head[at:end]...)}
-		for _, row := range t.rows {
-			part.rows = append(part.rows, append(append([]string{}, row[:keep]...), row[at:end]...))
-		}
-		if len(out) > 0 {
-			part.title += " (continued)"
-		}
-		out = append(out, part)
-		at = end
-	}
-	return out
 }

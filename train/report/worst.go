@@ -12,7 +12,8 @@ const WorstCaseName = "worst case"
 // WorstCase combines the outcomes of one network, the clean one among them, by the per-example
 // minimum: an example counts as right only where every outcome has it right. Its prediction and
 // confidence are those of the first outcome, in the order given, that has it wrong, else those on the
-// clean image. Epsilon is the largest, and time and gradients are the sums.
+// clean image. Its distance is that of the perturbation behind that prediction, NaN where none broke
+// the example or where it was not measured. Epsilon is the largest, and time and counts are the sums.
 func WorstCase(labels []int, outcomes []Outcome) (Outcome, error) {
 	clean := slices.IndexFunc(outcomes, func(o Outcome) bool { return o.Attack == Clean })
 	if clean < 0 {
@@ -24,6 +25,10 @@ func WorstCase(labels []int, outcomes []Outcome) (Outcome, error) {
 		Predictions: make([]int, n), Confidence: make([]float32, n),
 	}
 	broken := make([]bool, n)
+	distances, measured := make(Distances, n), false
+	for i := range distances {
+		distances[i] = nan
+	}
 	var names, norms []string
 	for _, o := range outcomes {
 		if len(o.Predictions) != n || len(o.Confidence) != n {
@@ -36,12 +41,22 @@ func WorstCase(labels []int, outcomes []Outcome) (Outcome, error) {
 			if p != labels[i] && !broken[i] {
 				broken[i] = true
 				worst.Predictions[i], worst.Confidence[i] = p, o.Confidence[i]
+				if i < len(o.Distances) {
+					distances[i], measured = o.Distances[i], true
+				}
 			}
 		}
 		worst.Seconds += o.Seconds
 		worst.Gradients += o.Gradients
+		worst.Forwards += o.Forwards
+		worst.Zero += o.Zero
+		worst.NonFinite += o.NonFinite
 		worst.Epsilon = max(worst.Epsilon, o.Epsilon)
-		names = append(names, o.Attack)
+		if name := o.Attack; o.Group != "" {
+			names = append(names, o.Group+": "+name)
+		} else {
+			names = append(names, name)
+		}
 		if o.Norm != "" && !slices.Contains(norms, o.Norm) {
 			norms = append(norms, o.Norm)
 		}
@@ -50,6 +65,9 @@ func WorstCase(labels []int, outcomes []Outcome) (Outcome, error) {
 		if !broken[i] {
 			worst.Predictions[i], worst.Confidence[i] = outcomes[clean].Predictions[i], outcomes[clean].Confidence[i]
 		}
+	}
+	if measured {
+		worst.Distances = distances
 	}
 	worst.Norm = strings.Join(norms, "+")
 	worst.Options = map[string]any{"over": names}

@@ -89,6 +89,11 @@ func elementwise() {
 	x, n = gp("x"), gp("n")
 	finite(x, n)
 
+	TEXT("countNonZerosAVX2", NOSPLIT, "func(x *float32, n int) int")
+	Pragma("noescape")
+	Doc("countNonZerosAVX2 is portableCountNonZeros on n vectors.")
+	countNonZeros()
+
 	TEXT("signStepAVX2", NOSPLIT, "func(adv, x, grad *float32, step, eps float32, n int)")
 	Pragma("noescape")
 	Doc("signStepAVX2 is portableSignStep on n vectors.")
@@ -102,6 +107,48 @@ func elementwise() {
 	for _, width := range []int{1, 4} {
 		columnSum(width)
 	}
+
+	TEXT("copyRunsAVX2", NOSPLIT, "func(dst, x *float32, n, step, vectors int)")
+	Pragma("noescape")
+	Doc("copyRunsAVX2 is portableCopyRuns on n runs of whole vectors; step is in bytes.")
+	copyRuns()
+}
+
+// copyRuns has a loop of its own for the runs of two vectors, a panel.
+func copyRuns() {
+	dst, x, n, step, count := gp("dst"), gp("x"), gp("n"), gp("step"), gp("vectors")
+	CMPQ(count, Imm(2))
+	JNE(LabelRef("run"))
+	Label("panel")
+	a, b := YMM(), YMM()
+	VMOVUPS(Mem{Base: x}, a)
+	VMOVUPS(Mem{Base: x, Disp: vectorBytes}, b)
+	VMOVUPS(a, Mem{Base: dst})
+	VMOVUPS(b, Mem{Base: dst, Disp: vectorBytes})
+	ADDQ(step, x)
+	ADDQ(Imm(panelBytes), dst)
+	DECQ(n)
+	JNZ(LabelRef("panel"))
+	VZEROUPPER()
+	RET()
+
+	Label("run")
+	index, left := GP64(), GP64()
+	XORQ(index, index)
+	MOVQ(count, left)
+	Label("vector")
+	v := YMM()
+	VMOVUPS(Mem{Base: x, Index: index, Scale: 1}, v)
+	VMOVUPS(v, Mem{Base: dst})
+	ADDQ(Imm(vectorBytes), index)
+	ADDQ(Imm(vectorBytes), dst)
+	DECQ(left)
+	JNZ(LabelRef("vector"))
+	ADDQ(step, x)
+	DECQ(n)
+	JNZ(LabelRef("run"))
+	VZEROUPPER()
+	RET()
 }
 
 // finite adds up 0*x, which is 0 or, once and for all, NaN.
@@ -123,6 +170,24 @@ func finite(x, n reg.GPVirtual) {
 	ok := GP8()
 	SETEQ(ok)
 	Store(ok, ReturnIndex(0))
+	RET()
+}
+
+func countNonZeros() {
+	x, n := gp("x"), gp("n")
+	null, count := zero(), GP64()
+	XORQ(count, count)
+	Label("loop")
+	v, bits := YMM(), GP32()
+	VCMPPS(Imm(notEqual), Mem{Base: x}, null, v)
+	VMOVMSKPS(v, bits)
+	POPCNTL(bits, bits)
+	ADDQ(bits.As64(), count)
+	ADDQ(Imm(vectorBytes), x)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	Store(count, ReturnIndex(0))
 	RET()
 }
 

@@ -32,6 +32,9 @@ func main() {
 		sparseRows(panels)
 	}
 	nonZeros()
+	for vectors := 4; vectors <= 12; vectors++ {
+		windowSums(vectors)
+	}
 	elementwise()
 	optimizer()
 	pooling()

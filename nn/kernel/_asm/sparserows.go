@@ -18,7 +18,7 @@ func sparseRows(panels int) {
 		"last panel has all 16 columns. With each row, that many lines of each panel are fetched ahead.")
 	values, offsets, starts := gp("values"), gp("offsets"), gp("starts")
 	from, add, to := gp("from"), gp("add"), gp("to")
-	bPanel := gp("bPanel")
+	bPanel, toStep := gp("bPanel"), argument("toStep")
 	b := []reg.GPVirtual{gp("b")}
 	for i := 1; i < panels; i++ {
 		p := GP64()
@@ -54,6 +54,14 @@ func sparseRows(panels int) {
 		Store(ahead, Param("ahead"))
 	}
 	Label("fetched")
+	{ // the sums go there some rows later
+		p := GP64()
+		MOVQ(toStep, p)
+		LEAQ(Mem{Base: to, Index: p, Scale: 4}, p)
+		for i := range panels {
+			PREFETCHT0(Mem{Base: p, Disp: i * panelBytes})
+		}
+	}
 	at, end := GP64(), GP64()
 	MOVL(Mem{Base: starts}, at.As32())
 	MOVL(Mem{Base: starts, Disp: 4}, end.As32())
@@ -74,7 +82,7 @@ func sparseRows(panels int) {
 	sparseEnd(sums, floor, add, to, mask, "")
 	ADDQ(argument("fromStep"), from)
 	ADDQ(argument("addStep"), add)
-	ADDQ(argument("toStep"), to)
+	ADDQ(toStep, to)
 	DECQ(argument("rows"))
 	JNZ(LabelRef("row"))
 	VZEROUPPER()

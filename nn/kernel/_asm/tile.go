@@ -53,6 +53,8 @@ func tile(rows int) {
 	Label("next")
 	var a []reg.GPVirtual
 	for i := range rows {
+		to := g.y
+		PREFETCHT0(Mem{Base: to}) // sums are stored long after
 		a = append(a, g.next(ys[i]))
 	}
 	MOVQ(g.a, saveA)

@@ -1,0 +1,100 @@
+package attacks
+
+import (
+	"fmt"
+	"math"
+
+	"rampart/configs"
+	"rampart/nn/device"
+	"rampart/nn/registry"
+)
+
+// HopSkipJump sees nothing of a network but its decisions (Chen et al. 2020, algorithm 2): from an
+// adversarial image at the boundary it estimates the boundary's direction by random probes, goes
+// out along it, and comes back by bisection. It looks for the nearest adversarial example in L2 or
+// Linf; eps only says which count as a success.
+type HopSkipJump struct {
+	Bound
+	// Steps is the number of such rounds at the most, Queries that of decisions on an example.
+	Steps   int `toml:"steps"`
+	Queries int `toml:"max_queries"`
+	// Probes is the number of the first round's probes: round t takes sqrt(t) times as many, up to
+	// MaxProbes.
+	Probes    int `toml:"initial_num_evals"`
+	MaxProbes int `toml:"max_num_evals"`
+	// Gamma scales the bisection's precision, gamma d^-3/2 in L2 and gamma d^-2 in Linf.
+	Gamma configs.Number `toml:"gamma"`
+	// Starts is how many random images are tried as the first adversarial one.
+	Starts int `toml:"init_tries"`
+}
+
+// Validate implements Attack.
+func (a *HopSkipJump) Validate() error {
+	if err := a.Bound.Validate(); err != nil {
+		return err
+	}
+	if a.Norm == L1 {
+		return registry.Errorf("norm", "HopSkipJump knows %q and %q", string(Linf), string(L2))
+	}
+	for _, o := range []struct {
+		key   string
+		value int
+	}{{"steps", a.Steps}, {"max_queries", a.Queries}, {"initial_num_evals", a.Probes}, {"max_num_evals", a.MaxProbes}, {"init_tries", a.Starts}} {
+		if o.value < 1 {
+			return registry.Errorf(o.key, "%d must be at least 1", o.value)
+		}
+	}
+	if !(a.Gamma > 0) {
+		return registry.Errorf("gamma", "%v must be above 0", float64(a.Gamma))
+	}
+	return nil
+}
+
+// Label implements Attack.
+func (a *HopSkipJump) Label() string { return fmt.Sprintf("HopSkipJump-%d", a.Queries) }
+
+// Restarts implements Attack.
+func (a *HopSkipJump) Restarts() int { return 1 }
+
+// Gradients implements Attack.
+func (a *HopSkipJump) Gradients() int { return 0 }
+
+// Minimal implements Minimal.
+func (a *HopSkipJump) Minimal() bool { return true }
+
+// At implements Attack. The search does not depend on epsilon.
+func (a *HopSkipJump) At(epsilon float64) Attack {
+	c := *a
+	c.Epsilon = configs.Number(epsilon)
+	return &c
+}
+
+// Perturb implements Attack.
+func (a *HopSkipJump) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Counts, error) {
+	h := newHops(a, v, b, d)
+	rows, err := h.start()
+	if err == nil {
+		rows, err = h.toBoundary(rows)
+	}
+	for t := 1; err == nil && t <= a.Steps && len(rows) > 0; t++ {
+		probes := int(min(float64(a.Probes)*math.Sqrt(float64(t)), float64(a.MaxProbes)))
+		if rows, err = h.estimate(h.afford(rows, probes), t, probes); err != nil {
+			break
+		}
+		if rows, err = h.hop(rows, t); err != nil {
+			break
+		}
+		rows, err = h.toBoundary(rows)
+	}
+	if err != nil {
+		return h.o.counts, err
+	}
+	adv.Upload(h.best, 0)
+	return h.o.counts, nil
+}
+
+func init() {
+	registry.Register("hopskipjump", func() Attack {
+		return &HopSkipJump{Bound: Bound{Norm: L2, Epsilon: 2}, Steps: 64, Queries: 25000, Probes: 100, MaxProbes: 10000, Gamma: 1, Starts: 100}
+	})
+}

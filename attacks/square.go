@@ -1,0 +1,142 @@
+package attacks
+
+import (
+	"fmt"
+	"math"
+
+	"rampart/configs"
+	"rampart/nn"
+	"rampart/nn/device"
+	"rampart/nn/registry"
+)
+
+// Square is the Square attack (Andriushchenko et al. 2020): random search without gradients, which
+// changes one square of the image at a time and keeps what brings the loss down. It starts from
+// vertical stripes (Linf, algorithm 2) or a grid of windows (L2, algorithm 3; L1 as in AutoAttack),
+// and leaves an example as soon as it succeeds.
+type Square struct {
+	Bound
+	// Queries is how many squares are tried on an example after the start, in each run.
+	Queries int `toml:"n_queries"`
+	// PInit is the share of the pixels that the first squares cover.
+	PInit float64 `toml:"p_init"`
+	Runs  int     `toml:"restarts"`
+	// Loss is what is brought down: "margin", that of the label over the best other class, or
+	// "cross_entropy", whose negative it is; with a target the same of the target, turned round.
+	Loss   string `toml:"loss"`
+	Target Target `toml:"target"`
+	// Rescale runs through the schedule of the squares' sizes, made for 10,000 queries, in however
+	// many there are; otherwise it is cut off.
+	Rescale bool `toml:"resc_schedule"`
+}
+
+// Validate implements Attack.
+func (a *Square) Validate() error {
+	if err := a.Bound.Validate(); err != nil {
+		return err
+	}
+	if a.Queries < 1 {
+		return registry.Errorf("n_queries", "%d must be at least 1", a.Queries)
+	}
+	if a.Runs < 1 {
+		return registry.Errorf("restarts", "%d must be at least 1", a.Runs)
+	}
+	if !(a.PInit > 0 && a.PInit <= 1) {
+		return registry.Errorf("p_init", "%v must lie above 0, and be at most 1: it is a share of the pixels", a.PInit)
+	}
+	if a.Loss != "margin" && a.Loss != "cross_entropy" {
+		return registry.Errorf("loss", "unknown loss %q: use \"margin\" or \"cross_entropy\"", a.Loss)
+	}
+	return a.Target.Validate()
+}
+
+// Label implements Attack.
+func (a *Square) Label() string {
+	s := "Square"
+	if a.Queries != 5000 {
+		s += fmt.Sprintf(" %d queries", a.Queries)
+	}
+	if a.Loss != "margin" {
+		s += " " + a.Loss
+	}
+	if a.Target != "" {
+		s += " targeted"
+	}
+	if a.Runs > 1 {
+		s += fmt.Sprintf(" x%d", a.Runs)
+	}
+	return s
+}
+
+// Restarts implements Attack.
+func (a *Square) Restarts() int { return a.Runs }
+
+// Gradients implements Attack.
+func (a *Square) Gradients() int { return 0 }
+
+// At implements Attack.
+func (a *Square) At(epsilon float64) Attack {
+	c := *a
+	c.Epsilon = configs.Number(epsilon)
+	return &c
+}
+
+// Perturb implements Attack.
+func (a *Square) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Counts, error) {
+	targets, err := a.Target.classes(v, b, d)
+	if err != nil {
+		return device.Counts{}, err
+	}
+	goal, err := newObjective(a.Loss, b.Labels, targets, v.Classes())
+	if err != nil {
+		return device.Counts{}, err
+	}
+	s := newSearch(a, newOracle(v, b, d), goal, d)
+	eachRow(len(s.rows), func(i int) { s.start(i) })
+	if err := s.judge(true); err != nil {
+		return s.o.counts, err
+	}
+	for q := range a.Queries {
+		if len(s.rows) == 0 {
+			break
+		}
+		if side := a.side(q, v.Input()); side != s.side {
+			s.side, s.proposal = side, newWindows(a.Norm, side)
+		}
+		eachRow(len(s.rows), func(i int) { s.propose(i, q) })
+		if err := s.judge(false); err != nil {
+			return s.o.counts, err
+		}
+	}
+	for i, r := range s.rows {
+		copy(s.out[r*s.o.size:][:s.o.size], s.image(s.best, i))
+	}
+	adv.Upload(s.out, 0)
+	return s.o.counts, nil
+}
+
+// side is the side of query q's square (Andriushchenko et al. 2020, section 3, "schedule").
+func (a *Square) side(q int, in nn.Shape) int {
+	if a.Rescale {
+		q = int(float64(q) / float64(a.Queries) * 10000)
+	}
+	p := a.PInit
+	for _, after := range []int{10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000} {
+		if q > after {
+			p /= 2
+		}
+	}
+	side := int(math.RoundToEven(math.Sqrt(p * float64(in.H*in.W))))
+	if a.Norm == Linf {
+		side = max(side, 1)
+	} else {
+		side = max(side, 3) | 1
+	}
+	return min(side, in.H, in.W)
+}
+
+func init() {
+	registry.Register("square", func() Attack {
+		return &Square{Bound: Bound{Norm: Linf, Epsilon: 0.3}, Queries: 5000, PInit: 0.8, Runs: 1, Loss: "margin", Rescale: true}
+	})
+}

@@ -1,0 +1,179 @@
+package defenses
+
+import (
+	"fmt"
+
+	"rampart/attacks"
+	"rampart/data"
+	"rampart/defenses/transform"
+	"rampart/nn"
+	"rampart/nn/device"
+	"rampart/nn/rng"
+)
+
+// Session is a network in training, with the device memory of a batch.
+type Session struct {
+	Model *nn.Model
+	// Teacher, where not nil, is the hardened network that a Student learns from; for every other
+	// defence it gives the targets of a defensive distillation at Temperature.
+	Teacher     *nn.Model
+	Temperature float32
+	// Step numbers the steps from 0; Progress is the share of all steps that are made already.
+	Step     int
+	Progress float64
+	// EpsilonScale and StepsScale multiply the training attack's epsilon and number of steps.
+	EpsilonScale, StepsScale float64
+	// Noise draws the attacks' random starts, Dropout the masks.
+	Noise   rng.Stream
+	Dropout uint64
+	// Before, where not nil, is Model behind the transformations that it is to learn behind.
+	Before *transform.Network
+	// State is what a defence keeps from step to step, by name; a run saves it.
+	State map[string][]float32
+
+	rows             int           // of a batch
+	x                device.Tensor // the clean batch
+	adv              device.Tensor // the rows of the gradient, adversarial ones first
+	logits, value    device.Tensor
+	soft             device.Tensor
+	hostLogits, host []float32
+	labels           []int32
+	index            []uint32 // of the batch
+	// gradient is what the one parameter gradient of a step goes through.
+	gradient func(*device.Call) error
+}
+
+// NewSession makes a session for batches of rows; see Rows for what m must take.
+func NewSession(m *nn.Model, rows int) *Session {
+	size, k, all := m.Input().Size(), m.Classes(), m.Rows()
+	return &Session{Model: m, EpsilonScale: 1, StepsScale: 1, State: map[string][]float32{}, rows: rows,
+		x: m.New(rows * size), adv: m.New(all * size), logits: m.New(all * k), value: m.New(all), soft: m.New(all * k),
+		hostLogits: make([]float32, all*k), host: make([]float32, all), gradient: m.ParamGrad}
+}
+
+// kept returns the n values that the defence keeps under a name, 0 at first.
+func (s *Session) kept(name string, n int) []float32 {
+	if len(s.State[name]) != n {
+		s.State[name] = make([]float32, n)
+	}
+	return s.State[name]
+}
+
+// upload puts a batch on the device.
+func (s *Session) upload(b *data.Batch) error {
+	if len(b.Labels) > s.rows {
+		return fmt.Errorf("a batch of %d in a session for %d", len(b.Labels), s.rows)
+	}
+	s.x.Upload(b.X, 0)
+	s.index = b.Index
+	return nil
+}
+
+// answer writes the network's logits for the batch's first n examples, in x, to out.
+func (s *Session) answer(n int, x, out device.Tensor) error {
+	var v attacks.Victim = s.Model
+	if s.Before != nil {
+		v = s.Before
+	}
+	return v.Logits(&device.Call{Rows: n, X: x, Logits: out, Noise: s.Dropout + uint64(s.Step), Example: s.index[:n]})
+}
+
+// update computes the parameter gradient on x, whose first adversarial rows were attacked. The
+// loss is cross-entropy on the labels or, in a distillation, on the teacher's outputs for the
+// clean images in s.x.
+func (s *Session) update(x device.Tensor, b *data.Batch, adversarial int, smooth Smoothing) (Metrics, error) {
+	rows := len(b.Labels)
+	c := device.Call{Rows: rows, X: x, Labels: b.Labels, Scale: 1 / float32(rows),
+		Loss: nn.CrossEntropy{Temperature: s.Temperature, Smoothing: float32(smooth.Label)}}
+	if s.Teacher != nil {
+		if err := s.teach(rows); err != nil {
+			return Metrics{}, err
+		}
+		c.Soft, c.Loss = s.soft, nn.Distill{Temperature: s.Temperature}
+	}
+	return s.run(&c, adversarial)
+}
+
+// updatePairs computes the parameter gradient of a loss on the adversarial rows in s.adv, one for
+// each example, and the clean ones. With soft, s.soft holds a row for each example.
+func (s *Session) updatePairs(b *data.Batch, loss device.Tied, soft bool) (Metrics, error) {
+	n, size, k := len(b.Labels), s.Model.Input().Size(), s.Model.Classes()
+	s.adv.Upload(b.X, n*size)
+	s.labels = append(append(s.labels[:0], b.Labels...), b.Labels...)
+	c := device.Call{Rows: 2 * n, X: s.adv, Labels: s.labels, Loss: loss, Scale: 1 / float32(n)}
+	if soft {
+		s.soft.Download(s.hostLogits[:n*k], 0)
+		s.soft.Upload(s.hostLogits[:n*k], n*k)
+		c.Soft = s.soft
+	}
+	m, err := s.run(&c, n)
+	m.Rows = n
+	return m, err
+}
+
+// teach puts the teacher's logits for the clean batch into s.soft.
+func (s *Session) teach(rows int) error {
+	if s.Teacher == nil {
+		return fmt.Errorf("there is no teacher to learn from")
+	}
+	if err := s.Teacher.Logits(&device.Call{Rows: rows, X: s.x, Logits: s.soft}); err != nil {
+		return fmt.Errorf("teacher: %w", err)
+	}
+	return nil
+}
+
+// run computes the parameter gradient and counts what its own forward pass got right; the first
+// rows are adversarial.
+func (s *Session) run(c *device.Call, adversarial int) (Metrics, error) {
+	c.Logits, c.Value, c.Noise = s.logits, s.value, s.Dropout+uint64(s.Step)
+	gradient := s.gradient
+	if s.Before != nil {
+		c.Example = nil
+		for r := range c.Rows {
+			c.Example = append(c.Example, s.index[r%len(s.index)]) // rows come in groups of the batch
+		}
+		gradient = func(c *device.Call) error { return s.Before.Through(c, s.gradient) }
+	}
+	if err := gradient(c); err != nil {
+		return Metrics{}, err
+	}
+	k := s.Model.Classes()
+	s.logits.Download(s.hostLogits[:c.Rows*k], 0)
+	s.value.Download(s.host[:c.Rows], 0)
+	m := Metrics{Rows: c.Rows, AdversarialRows: adversarial, CleanRows: c.Rows - adversarial}
+	for r, y := range c.Labels {
+		m.Loss += float64(s.host[r])
+		if device.Argmax(s.hostLogits[r*k:(r+1)*k]) != int(y) {
+			continue
+		}
+		if r < adversarial {
+			m.AdversarialCorrect++
+		} else {
+			m.CleanCorrect++
+		}
+	}
+	return m, nil
+}
+
+// perturb attacks the batch's first n examples, in s.x already, and writes them to s.adv; the
+// other rows of the batch stay clean there. bend, where not nil, changes the attack's loop.
+func (s *Session) perturb(a attacks.Attack, b *data.Batch, n int, bend bend) (device.Counts, error) {
+	s.adv.Upload(b.X, 0)
+	epsilon := float64(a.Threat().Epsilon) * s.EpsilonScale
+	if epsilon == 0 || n == 0 {
+		return device.Counts{}, nil
+	}
+	// The step number takes the place of the restart, so that an example meets new noise each time.
+	counts, err := a.At(epsilon).Perturb(s.victim(bend), &attacks.Batch{X: s.x, Labels: b.Labels[:n], Index: b.Index[:n]},
+		s.adv, attacks.Draw{Stream: s.Noise, Restart: uint32(s.Step)})
+	if err != nil {
+		return counts, fmt.Errorf("%s: %w", a.Label(), err)
+	}
+	return counts, nil
+}
+
+// count enters what an attack did.
+func (m Metrics) count(c device.Counts) Metrics {
+	m.Gradients, m.ZeroGradients, m.BadGradients = c.Gradients, c.Zero, c.NonFinite
+	return m
+}

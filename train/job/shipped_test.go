@@ -1,0 +1,129 @@
+package job
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"rampart/attacks"
+	"rampart/configs"
+	"rampart/defenses"
+)
+
+// TestShippedConfigs runs each config that ships for two steps of each training, on two images at a
+// time and against two steps of each attack.
+func TestShippedConfigs(t *testing.T) {
+	names := configs.Embedded()
+	if len(names) < 10 {
+		t.Fatalf("only %q are embedded", names)
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			if strings.HasPrefix(name, "compare") {
+				shippedComparison(t, name)
+				return
+			}
+			c, err := Load(name+".toml", []string{"seed=5"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			runShipped(t, c)
+		})
+	}
+}
+
+// runShipped runs a config, cut short.
+func runShipped(t *testing.T, c *Config) {
+	if warnings := c.Warnings(); len(warnings) > 0 {
+		t.Errorf("it warns: %q", warnings)
+	}
+	for _, s := range []*Stage{&c.Warmup, &c.Train.Stage} {
+		s.Epochs, s.Steps, s.Batch = 0, 2, 2
+	}
+	c.Data.Limit, c.Data.HeldOut, c.Probe.N = 4, 4, 2
+	c.Eval.N, c.Eval.CurveN, c.Eval.CurveEps, c.Eval.Batch = 2, 1, nil, 2
+	last := c.Eval.Attacks[len(c.Eval.Attacks)-1].Value
+	c.Eval.Attacks = []configs.Choice[attacks.Attack]{{Name: last.Label(), Value: last.At(float64(last.Threat().Epsilon))}} // a copy
+	list := append(defenses.Attacks(c.Defense.Value), c.Probe.Attack.Value, c.Eval.Attacks[0].Value)
+	if c.Teacher != nil {
+		list = append(list, defenses.Attacks(c.Teacher.Defense.Value)...)
+	}
+	for _, a := range list {
+		if pgd, ok := a.(*attacks.PGD); ok {
+			pgd.Steps, pgd.Runs = 2, 1
+		}
+	}
+	r, err := newRun(c, quiet(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.state = newState()
+	for _, p := range r.phases() {
+		if p.fitting != nil {
+			r.twoSteps(t, *p.fitting)
+		}
+	}
+	spec, weights := r.deployed("")
+	m, err := r.network(spec, weights, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []attacks.Attack{c.Probe.Attack.Value, c.Eval.Attacks[0].Value} {
+		if _, err := attacks.Run(m, a, r.test, r.stream("evaluation"), func() error { return nil }, nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// shippedComparison loads a list of configs, which must go together, and runs each for two steps.
+func shippedComparison(t *testing.T, name string) {
+	c, err := LoadComparison([]string{name}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := c.columns(); len(names) < 2 || len(c.strategies) < 2 {
+		t.Errorf("%d strategies under the attacks %q", len(c.strategies), names)
+	}
+	if len(c.Compare.Set)+len(c.Compare.Also) == 0 {
+		return // they run as they ship
+	}
+	for _, s := range c.strategies {
+		t.Run(s.name, func(t *testing.T) {
+			s.cfg.Eval = c.Eval
+			runShipped(t, s.cfg)
+		})
+	}
+}
+
+// twoSteps trains without a probe and without files, which are what takes time here.
+func (r *run) twoSteps(t *testing.T, f fitting) {
+	t.Helper()
+	tr, err := r.newTrainer(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := tr.model.Weights()
+	for step := range 2 {
+		tr.loader.Batch(step/tr.replays, tr.batch)
+		tr.prepare(tr.session, step)
+		metrics, err := f.defense.Step(tr.session, tr.batch)
+		if err == nil {
+			err = tr.model.Update(f.stage.Optimizer.Value.Rule(), f.stage.Optimizer.Value.Rate())
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", f.title, err)
+		}
+		if metrics.Rows != 2 || !(metrics.Loss > 0) {
+			t.Errorf("%s: %+v", f.title, metrics)
+		}
+		tr.accumulate(step + 1)
+	}
+	m, err := tr.deployable(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reflect.DeepEqual(m.Weights(), before) {
+		t.Errorf("%s: the weights have not changed", f.title)
+	}
+	r.state.nets[f.net] = m.Weights()
+}
