@@ -35,6 +35,8 @@ type (
 	Guarded interface{ Guard() float64 }
 	// Student is a Defense that learns from a hardened teacher; see Session.Teacher.
 	Student interface{ Student() }
+	// Pretrained is a Defense that makes examples on other networks, too; see Session.Sources.
+	Pretrained interface{ Sources() }
 	// OwnLoss is a Defense that may have a loss of its own, and cannot take the soft labels of a
 	// defensive distillation then.
 	OwnLoss interface{ OwnLoss() bool }
@@ -99,6 +101,12 @@ func Guard(d Defense) float64 {
 // NeedsTeacher reports whether a defence learns from a hardened teacher.
 func NeedsTeacher(d Defense) bool {
 	_, ok := as[Student](d)
+	return ok
+}
+
+// NeedsSources reports whether a defence makes examples on pretrained networks.
+func NeedsSources(d Defense) bool {
+	_, ok := as[Pretrained](d)
 	return ok
 }
 

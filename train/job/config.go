@@ -2,6 +2,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -29,6 +30,7 @@ type Config struct {
 	Probe    Probe                            `toml:"probe"`
 	Distill  *Distill                         `toml:"distill"`
 	Teacher  *Teacher                         `toml:"teacher"`
+	Sources  *Sources                         `toml:"sources"`
 	Ensemble *Ensemble                        `toml:"ensemble"`
 	Eval     Evaluation                       `toml:"eval"`
 }
@@ -201,6 +203,11 @@ func (c Config) Validate() error {
 	if err := c.checkMembers(); err != nil {
 		return err
 	}
+	if !c.Ensemble.named() { // those of other configs are not known yet
+		if err := c.checkSources(); err != nil {
+			return err
+		}
+	}
 	return fileExists("init", c.Init)
 }
 
@@ -243,7 +250,7 @@ func Load(name string, set []string) (*Config, error) {
 	if err := c.resolveMembers(); err != nil {
 		return nil, err
 	}
-	if err := c.checkMembers(); err != nil {
+	if err := errors.Join(c.checkMembers(), c.checkSources()); err != nil {
 		return nil, &UsageError{fmt.Errorf("%s: %w", file.Path, err)}
 	}
 	return c, nil

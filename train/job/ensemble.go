@@ -70,6 +70,11 @@ func (e Ensemble) count() int {
 	return 3
 }
 
+// named says whether a member is another config that has not been read yet.
+func (e *Ensemble) named() bool {
+	return e != nil && slices.ContainsFunc(e.Each, func(m Member) bool { return m.Config != "" })
+}
+
 // Validate reports a member that cannot be trained like one.
 func (m Member) Validate() error {
 	if m.Config != "" && (m.Model.Set() || m.Defense.Set() || m.Input != nil || m.Warmup != nil || m.Train != nil) {
@@ -96,8 +101,8 @@ func (c *Config) resolveMembers() error {
 		if err != nil {
 			return fmt.Errorf("ensemble, member %d: %w", i+1, err)
 		}
-		if own.Ensemble != nil || own.Distill != nil || own.Teacher != nil || own.Init != "" {
-			return &UsageError{fmt.Errorf("ensemble, member %d: %q has a table [ensemble], [distill] or [teacher], or init: a member is one network, trained on its own", i+1, m.Config)}
+		if own.Ensemble != nil || own.Distill != nil || own.Teacher != nil || own.Sources != nil || own.Init != "" {
+			return &UsageError{fmt.Errorf("ensemble, member %d: %q has a table [ensemble], [distill], [teacher] or [sources], or init: a member is one network, trained on its own", i+1, m.Config)}
 		}
 		*m = Member{Model: own.Model, Input: &own.Input, Warmup: &own.Warmup, Train: &own.Train, Defense: own.Defense}
 	}

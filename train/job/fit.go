@@ -139,6 +139,12 @@ func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
 	s := defenses.NewSession(m, t.stage.Batch)
 	s.Noise, s.Dropout = t.r.stream("training attack "+t.net), number(t.r.stream("dropout "+t.net))
 	s.Temperature = t.temperature
+	var err error
+	if defenses.NeedsSources(t.defense) {
+		if s.Sources, err = t.r.sourceNetworks(t.stage.Batch); err != nil {
+			return nil, err
+		}
+	}
 	if t.teacher == "" {
 		return s, nil
 	}
@@ -146,7 +152,6 @@ func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
 	if t.r.cfg.Teacher != nil {
 		spec = t.r.teacherSpec()
 	}
-	var err error
 	if s.Teacher, err = t.r.network(spec, t.r.state.nets[t.teacher], t.stage.Batch); err != nil {
 		return nil, fmt.Errorf("teacher: %w", err)
 	}

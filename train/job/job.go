@@ -43,6 +43,7 @@ type run struct {
 	notes      []string
 	// teacher is that of a checkpoint, nil for one that is trained.
 	teacher *checkpoints.File
+	sources []*checkpoints.File // those of [sources]
 	state   *state
 	log     *log
 
@@ -132,6 +133,9 @@ func newRunContext(ctx context.Context, cfg *Config, opt Options) (*run, error) 
 	if err := r.readTeacher(); err != nil {
 		return nil, err
 	}
+	if err := r.readSources(); err != nil {
+		return nil, err
+	}
 	if err := r.checkAugment(); err != nil {
 		return nil, &UsageError{err}
 	}
@@ -219,6 +223,7 @@ func (r *run) phases() (list []phase) {
 			fit(r.teaching())
 		}
 	}
+	r.prepareSources(add, fit)
 	for i := range c.members() {
 		r.fitMember(i, fit)
 	}
