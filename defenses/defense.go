@@ -37,6 +37,9 @@ type (
 	Student interface{ Student() }
 	// Pretrained is a Defense that makes examples on other networks, too; see Session.Sources.
 	Pretrained interface{ Sources() }
+	// Joint is a Defense that trains the members of an ensemble together: the session's network is
+	// their Stacked ensemble.
+	Joint interface{ Together() }
 	// OwnLoss is a Defense that may have a loss of its own, and cannot take the soft labels of a
 	// defensive distillation then.
 	OwnLoss interface{ OwnLoss() bool }
@@ -107,6 +110,12 @@ func NeedsTeacher(d Defense) bool {
 // NeedsSources reports whether a defence makes examples on pretrained networks.
 func NeedsSources(d Defense) bool {
 	_, ok := as[Pretrained](d)
+	return ok
+}
+
+// TrainsMembers reports whether a defence trains the members of an ensemble together.
+func TrainsMembers(d Defense) bool {
+	_, ok := as[Joint](d)
 	return ok
 }
 

@@ -203,6 +203,9 @@ func (c Config) Validate() error {
 	if err := c.checkMembers(); err != nil {
 		return err
 	}
+	if err := c.checkJoint(); err != nil {
+		return err
+	}
 	if !c.Ensemble.named() { // those of other configs are not known yet
 		if err := c.checkSources(); err != nil {
 			return err
@@ -250,7 +253,7 @@ func Load(name string, set []string) (*Config, error) {
 	if err := c.resolveMembers(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(c.checkMembers(), c.checkSources()); err != nil {
+	if err := errors.Join(c.checkMembers(), c.checkJoint(), c.checkSources()); err != nil {
 		return nil, &UsageError{fmt.Errorf("%s: %w", file.Path, err)}
 	}
 	return c, nil

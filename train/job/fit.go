@@ -22,6 +22,7 @@ type fitting struct {
 	// member numbers the network among those with other random numbers.
 	member  int
 	spec    nn.Spec
+	deploy  nn.Spec // of the same weights, where training needs another head than that which is deployed
 	stage   Stage
 	epsilon nn.Schedule
 	steps   nn.Schedule // of the attack

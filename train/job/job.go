@@ -224,8 +224,12 @@ func (r *run) phases() (list []phase) {
 		}
 	}
 	r.prepareSources(add, fit)
-	for i := range c.members() {
-		r.fitMember(i, fit)
+	if c.joint() {
+		r.fitJointly(add, fit)
+	} else {
+		for i := range c.members() {
+			r.fitMember(i, fit)
+		}
 	}
 	add("measure after", func(ctx context.Context) error {
 		spec, weights := r.deployed("")
