@@ -35,6 +35,11 @@ type (
 	Guarded interface{ Guard() float64 }
 	// Student is a Defense that learns from a hardened teacher; see Session.Teacher.
 	Student interface{ Student() }
+	// Pretrained is a Defense that makes examples on other networks, too; see Session.Sources.
+	Pretrained interface{ Sources() }
+	// Joint is a Defense that trains the members of an ensemble together: the session's network is
+	// their Stacked ensemble.
+	Joint interface{ Together() }
 	// OwnLoss is a Defense that may have a loss of its own, and cannot take the soft labels of a
 	// defensive distillation then.
 	OwnLoss interface{ OwnLoss() bool }
@@ -99,6 +104,18 @@ func Guard(d Defense) float64 {
 // NeedsTeacher reports whether a defence learns from a hardened teacher.
 func NeedsTeacher(d Defense) bool {
 	_, ok := as[Student](d)
+	return ok
+}
+
+// NeedsSources reports whether a defence makes examples on pretrained networks.
+func NeedsSources(d Defense) bool {
+	_, ok := as[Pretrained](d)
+	return ok
+}
+
+// TrainsMembers reports whether a defence trains the members of an ensemble together.
+func TrainsMembers(d Defense) bool {
+	_, ok := as[Joint](d)
 	return ok
 }
 

@@ -18,7 +18,7 @@ import (
 // threads, and keeps nothing from one step to the next but in the session's state.
 func TestRegistered(t *testing.T) {
 	names := registry.Names[defenses.Defense]()
-	for _, want := range []string{"alp", "ard", "awp", "fgsm_rs", "free_at", "friendly", "gaussian", "ibp", "mart", "natural", "pgd_at", "rslad", "trades", "union"} {
+	for _, want := range []string{"adp", "alp", "ard", "awp", "ensemble_at", "fgsm_rs", "free_at", "friendly", "gaussian", "ibp", "mart", "natural", "pgd_at", "rslad", "trades", "union"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("defence %q is not registered", want)
 		}
@@ -38,9 +38,15 @@ func TestRegistered(t *testing.T) {
 			var want []float32
 			for _, threads := range []int{1, 2, 5} {
 				m := model(t, threads, 1, nn.MLP{Hidden: []int{12}})
+				if defenses.TrainsMembers(d) {
+					m = stacked(t, threads)
+				}
 				s := session(m, 3)
 				if defenses.NeedsTeacher(d) {
 					s.Teacher = model(t, threads, 2, nn.MLP{Hidden: []int{12}})
+				}
+				if defenses.NeedsSources(d) {
+					s.Sources = []*nn.Model{model(t, threads, 3, nn.MLP{Hidden: []int{9}})}
 				}
 				got := step(t, d, s, batch(1))
 				if got.Rows != rows || got.CleanRows+got.AdversarialRows != defenses.Rows(d, rows) || !(got.Loss > 0) || math.IsInf(got.Loss, 0) ||
@@ -237,7 +243,7 @@ func TestValidate(t *testing.T) {
 		{"name = \"ard\"\ntemperature = 0", `t.toml:3: "defense.temperature": 0 must be above 0`},
 		{"name = \"union\"\ncombine = \"min\"", `t.toml:3: "defense.combine": unknown combination "min": use "max" or "average"`},
 		{"name = \"union\"\n[[defense.attack]]\nname = \"pgd\"", `t.toml:3: "defense.attack": a union has at least two [[defense.attack]] tables, not 1`},
-		{`name = "pgdat"`, `t.toml:2: "defense.name": unknown defence "pgdat": did you mean "pgd_at"? known: alp, ard, awp, fgsm_rs, free_at, friendly, mart, natural, pgd_at, rslad, trades, union`},
+		{`name = "pgdat"`, `t.toml:2: "defense.name": unknown defence "pgdat": did you mean "pgd_at"? known: adp, alp, ard, awp, ensemble_at, fgsm_rs, free_at, friendly, mart, natural, pgd_at, rslad, trades, union`},
 	} {
 		var into struct {
 			Defense configs.Choice[defenses.Defense] `toml:"defense"`

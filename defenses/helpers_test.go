@@ -30,6 +30,20 @@ func model(t *testing.T, threads int, seed uint64, m nn.MLP) *nn.Model {
 	return net
 }
 
+// stacked is an ensemble of three in joint training.
+func stacked(t *testing.T, threads int) *nn.Model {
+	t.Helper()
+	spec := nn.Spec{Input: nn.Shape{H: 5, W: 5, C: 1}, Classes: 3 * classes, Combine: nn.Stacked}
+	for range 3 {
+		spec.Members = append(spec.Members, nn.Spec{Arch: "mlp", Options: &nn.MLP{Hidden: []int{6}}, Input: spec.Input, Classes: classes})
+	}
+	net, err := nn.Build(spec, cpu.New(threads), rows, rng.New(1, "init"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net
+}
+
 func batch(seed uint64) *data.Batch {
 	b := &data.Batch{X: make([]float32, rows*pixels), Labels: make([]int32, rows), Index: make([]uint32, rows)}
 	rng.New(seed, "batch").Uniform(b.X, 0, 1, 0, 0, 0)

@@ -16,7 +16,9 @@ type Session struct {
 	Model *nn.Model
 	// Teacher, where not nil, is the hardened network that a Student learns from; for every other
 	// defence it gives the targets of a defensive distillation at Temperature.
-	Teacher     *nn.Model
+	Teacher *nn.Model
+	// Sources are the static networks that a Pretrained defence also makes its examples on.
+	Sources     []*nn.Model
 	Temperature float32
 	// Step numbers the steps from 0; Progress is the share of all steps that are made already.
 	Step     int
@@ -38,7 +40,8 @@ type Session struct {
 	soft             device.Tensor
 	hostLogits, host []float32
 	labels           []int32
-	index            []uint32 // of the batch
+	index            []uint32  // of the batch
+	source           *nn.Model // that the attack is made on; nil is Model
 	// gradient is what the one parameter gradient of a step goes through.
 	gradient func(*device.Call) error
 	// bounds and boxes are made by the first step that asks for them.

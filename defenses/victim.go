@@ -31,6 +31,9 @@ func (s *Session) victim(b bend) attacks.Victim {
 	if s.Before != nil {
 		v = s.Before
 	}
+	if s.source != nil {
+		v = s.source
+	}
 	if b != nil {
 		v = bent{v, b}
 	}

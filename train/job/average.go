@@ -25,6 +25,15 @@ func (t *trainer) accumulate(step int) {
 // averaging has begun, one with the average of its weights. Running statistics cannot be averaged:
 // they are measured anew, on batches that the defence makes against that very network.
 func (t *trainer) deployable(step int) (*nn.Model, error) {
+	if t.deploy.Members != nil {
+		if t.shadow == nil {
+			var err error
+			if t.shadow, err = nn.Build(t.deploy, t.r.dev, t.model.Rows(), t.r.stream("unused: weights follow")); err != nil {
+				return nil, err
+			}
+		}
+		return t.shadow, t.shadow.SetWeights(t.model.Weights())
+	}
 	if t.averaged.Taken == 0 {
 		return t.model, nil
 	}

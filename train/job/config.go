@@ -2,6 +2,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -30,6 +31,7 @@ type Config struct {
 	Probe    Probe                            `toml:"probe"`
 	Distill  *Distill                         `toml:"distill"`
 	Teacher  *Teacher                         `toml:"teacher"`
+	Sources  *Sources                         `toml:"sources"`
 	Ensemble *Ensemble                        `toml:"ensemble"`
 	Eval     Evaluation                       `toml:"eval"`
 }
@@ -213,6 +215,14 @@ func (c Config) Validate() error {
 	if err := c.checkTransforms(); err != nil {
 		return err
 	}
+	if err := c.checkJoint(); err != nil {
+		return err
+	}
+	if !c.Ensemble.named() { // those of other configs are not known yet
+		if err := c.checkSources(); err != nil {
+			return err
+		}
+	}
 	return fileExists("init", c.Init)
 }
 
@@ -255,7 +265,7 @@ func Load(name string, set []string) (*Config, error) {
 	if err := c.resolveMembers(); err != nil {
 		return nil, err
 	}
-	if err := c.checkMembers(); err != nil {
+	if err := errors.Join(c.checkMembers(), c.checkJoint(), c.checkSources()); err != nil {
 		return nil, &UsageError{fmt.Errorf("%s: %w", file.Path, err)}
 	}
 	return c, nil

@@ -70,6 +70,11 @@ func (e Ensemble) count() int {
 	return 3
 }
 
+// named says whether a member is another config that has not been read yet.
+func (e *Ensemble) named() bool {
+	return e != nil && slices.ContainsFunc(e.Each, func(m Member) bool { return m.Config != "" })
+}
+
 // Validate reports a member that cannot be trained like one.
 func (m Member) Validate() error {
 	if m.Config != "" && (m.Model.Set() || m.Defense.Set() || m.Input != nil || m.Warmup != nil || m.Train != nil) {
@@ -96,8 +101,8 @@ func (c *Config) resolveMembers() error {
 		if err != nil {
 			return fmt.Errorf("ensemble, member %d: %w", i+1, err)
 		}
-		if own.Ensemble != nil || own.Distill != nil || own.Teacher != nil || own.Init != "" {
-			return &UsageError{fmt.Errorf("ensemble, member %d: %q has a table [ensemble], [distill] or [teacher], or init: a member is one network, trained on its own", i+1, m.Config)}
+		if own.Ensemble != nil || own.Distill != nil || own.Teacher != nil || own.Sources != nil || own.Init != "" {
+			return &UsageError{fmt.Errorf("ensemble, member %d: %q has a table [ensemble], [distill], [teacher] or [sources], or init: a member is one network, trained on its own", i+1, m.Config)}
 		}
 		*m = Member{Model: own.Model, Input: &own.Input, Warmup: &own.Warmup, Train: &own.Train, Defense: own.Defense}
 	}
@@ -203,26 +208,32 @@ func (r *run) memberSpec(i int) nn.Spec {
 	return one.spec()
 }
 
-// fitMember lists the training of a member: its own warm-up, where it cannot begin with the
-// baseline, then what hardens it.
+// fitStart is the network that a member begins with: "", the baseline, or one of a warm-up of its
+// own, which it lists.
+func (r *run) fitStart(i int, fit func(fitting)) string {
+	one := r.cfg.member(i)
+	if one.Train.Start == "scratch" {
+		return ""
+	}
+	other := encoded(one.Model) != encoded(r.cfg.Model) || encoded(&one.Input) != encoded(&r.cfg.Input)
+	if !other && (i == 0 || r.cfg.Init != "") {
+		return netBaseline
+	}
+	net := netMember(i) + " warm-up"
+	f := r.natural(net, net, i)
+	f.spec, f.stage = r.memberSpec(i), one.Warmup
+	fit(f)
+	return net
+}
+
+// fitMember lists the training of a member.
 func (r *run) fitMember(i int, fit func(fitting)) {
-	one, title, from := r.cfg.member(i), "training", netBaseline
-	spec := r.memberSpec(i)
+	one, title := r.cfg.member(i), "training"
 	if r.cfg.Ensemble != nil {
 		title = netMember(i)
-		other := encoded(one.Model) != encoded(r.cfg.Model) || encoded(&one.Input) != encoded(&r.cfg.Input)
-		if one.Train.Start == "baseline" && (other || i > 0 && r.cfg.Init == "") {
-			from = netMember(i) + " warm-up"
-			f := r.natural(from, from, i)
-			f.spec, f.stage = spec, one.Warmup
-			fit(f)
-		}
 	}
-	if one.Train.Start == "scratch" {
-		from = ""
-	}
-	f := r.hardening(title, netMember(i), i, from)
-	f.spec, f.stage, f.defense = spec, one.Train.Stage, one.Defense.Value
+	f := r.hardening(title, netMember(i), i, r.fitStart(i, fit))
+	f.spec, f.stage, f.defense = r.memberSpec(i), one.Train.Stage, one.Defense.Value
 	f.epsilon, f.steps, f.average = one.Train.EpsilonSchedule.Value, one.Train.StepsSchedule.Value, one.Train.Average.Value
 	if r.cfg.Distill != nil {
 		f.teacher, f.temperature = netTeacher, float32(r.cfg.Distill.Temperature)
@@ -243,10 +254,10 @@ func (r *run) deployed(suffix string) (nn.Spec, []nn.Weight) {
 	var weights []nn.Weight
 	for i := range r.cfg.members() {
 		spec.Members = append(spec.Members, r.memberSpec(i))
-		for _, w := range r.state.nets[netMember(i)+suffix] {
-			w.Name = fmt.Sprintf("members.%d.%s", i, w.Name)
-			weights = append(weights, w)
-		}
+		weights = append(weights, prefixed(i, r.state.nets[netMember(i)+suffix])...)
+	}
+	if r.cfg.joint() {
+		weights = r.state.nets[netJoint+suffix]
 	}
 	return spec, weights
 }

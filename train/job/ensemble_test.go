@@ -111,7 +111,7 @@ func TestMemberMistakes(t *testing.T) {
 		"[[ensemble.member]]\n[[ensemble.member]]\nconfig = \"none.toml\"":                               `ensemble, member 2: config "none.toml" is neither a file`,
 		"[[ensemble.member]]\n[[ensemble.member]]\ndefense.name = \"ard\"":                               `"ard" learns from a hardened teacher`,
 		"[distill]\n[[ensemble.member]]\n[[ensemble.member]]\ndefense.name = \"trades\"":                 `member 2: the defence "trades" has a loss of its own`,
-		"[[ensemble.member]]\n[[ensemble.member]]\nconfig = \"bad.toml\"":                                `ensemble, member 2: "bad.toml" has a table [ensemble]`,
+		"[[ensemble.member]]\n[[ensemble.member]]\nconfig = \"bad.toml\"":                                `ensemble, member 2: "bad.toml" has a table [ensemble], [distill]`,
 		"[[ensemble.member]]\n[[ensemble.member]]\n[ensemble.member.train]\nepochs = 2\nsteps = 1\n\n\n": `epochs = 2 is set too`,
 	} {
 		path := filepath.Join(t.TempDir(), "bad.toml")

@@ -55,7 +55,7 @@ func (r *run) writeNetworks(net string) error {
 	if net == netTeacher && r.cfg.Teacher != nil {
 		return r.writeCheckpoint("teacher", r.teacherSpec(), r.state.nets[net], r.state.Selected[net])
 	}
-	if net != netMember(r.cfg.members()-1) {
+	if net != netMember(r.cfg.members()-1) && net != netJoint {
 		return nil
 	}
 	return r.writeDeployed(nil)

@@ -23,6 +23,7 @@ type fitting struct {
 	// member numbers the network among those with other random numbers.
 	member  int
 	spec    nn.Spec
+	deploy  nn.Spec // of the same weights, where training needs another head than that which is deployed
 	stage   Stage
 	epsilon nn.Schedule
 	steps   nn.Schedule // of the attack
@@ -143,6 +144,12 @@ func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
 	if chain := t.behind(); len(chain) > 0 {
 		s.Before = transform.New(m, chain, t.r.cfg.Seed)
 	}
+	var err error
+	if defenses.NeedsSources(t.defense) {
+		if s.Sources, err = t.r.sourceNetworks(t.stage.Batch); err != nil {
+			return nil, err
+		}
+	}
 	if t.teacher == "" {
 		return s, nil
 	}
@@ -150,7 +157,6 @@ func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
 	if t.r.cfg.Teacher != nil {
 		spec = t.r.teacherSpec()
 	}
-	var err error
 	if s.Teacher, err = t.r.network(spec, t.r.state.nets[t.teacher], t.stage.Batch); err != nil {
 		return nil, fmt.Errorf("teacher: %w", err)
 	}

@@ -44,6 +44,7 @@ type run struct {
 	notes      []string
 	// teacher is that of a checkpoint, nil for one that is trained.
 	teacher *checkpoints.File
+	sources []*checkpoints.File // those of [sources]
 	state   *state
 	log     *log
 
@@ -139,6 +140,9 @@ func newRunContext(ctx context.Context, cfg *Config, opt Options) (*run, error) 
 	if err := r.readTeacher(); err != nil {
 		return nil, err
 	}
+	if err := r.readSources(); err != nil {
+		return nil, err
+	}
 	if err := r.checkAugment(); err != nil {
 		return nil, &UsageError{err}
 	}
@@ -226,8 +230,13 @@ func (r *run) phases() (list []phase) {
 			fit(r.teaching())
 		}
 	}
-	for i := range c.members() {
-		r.fitMember(i, fit)
+	r.prepareSources(add, fit)
+	if c.joint() {
+		r.fitJointly(add, fit)
+	} else {
+		for i := range c.members() {
+			r.fitMember(i, fit)
+		}
 	}
 	add("measure after", func(ctx context.Context) error {
 		spec, weights := r.deployed("")

@@ -94,8 +94,10 @@ func Plan(cfg *Config, opt Options) error {
 	if cfg.Teacher != nil && cfg.Teacher.Checkpoint == "" {
 		fit("teacher (at the student's size)", cfg.Train.Stage, cfg.Teacher.Defense.Value)
 	}
-	for i := range cfg.members() { // at the size of the first
-		r.fitMember(i, func(f fitting) { fit(f.title, f.stage, f.defense) })
+	for _, p := range r.phases() { // at the size of the first
+		if f := p.fitting; f != nil && f.net != netBaseline && f.net != netTeacher {
+			fit(f.title, f.stage, f.defense)
+		}
 	}
 	evaluate("measure after (at most)", cfg.members())
 	return r.printPlan(list)
