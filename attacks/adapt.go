@@ -11,8 +11,9 @@ import (
 type Oblivious interface{ Oblivious() }
 
 // InExpectation is an attack for a network that draws random numbers: its gradients are means over
-// so many draws. AutoAttack becomes its version "rand", which is made for that. Attacks that take no
-// gradient of the victim, and those that average already, are left as they are.
+// so many draws, and it returns its last iterate, not one that some draws made look good.
+// AutoAttack becomes its version "rand", which is made for that. Attacks that take no gradient of
+// the victim, and those that average already, are left as they are.
 func InExpectation(a Attack, samples int) Attack {
 	if auto, ok := a.(*AutoAttack); ok && auto.Version != "custom" {
 		c := *auto
@@ -26,7 +27,23 @@ func InExpectation(a Attack, samples int) Attack {
 	if sequence || sourced || oblivious || a.Gradients() == 0 || averages && averaging.Draws() > 1 {
 		return a
 	}
-	return &Expectation{Samples: samples, Nested: Nested{Chosen(a)}}
+	return &Expectation{Samples: samples, Nested: Nested{Chosen(Persistent(a))}}
+}
+
+// Persistent is an attack that neither stops at its first success nor keeps its best iterate: the
+// network that judges it draws anew.
+func Persistent(a Attack) Attack {
+	switch a := a.(type) {
+	case *PGD:
+		c := *a
+		c.EarlyStop, c.KeepBest = false, false
+		return &c
+	case *MIFGSM:
+		c := *a
+		c.EarlyStop, c.KeepBest = false, false
+		return &c
+	}
+	return a
 }
 
 // Chosen is an attack as a config chooses it, by a name that its kind is registered under.

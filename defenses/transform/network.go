@@ -37,7 +37,7 @@ func (n *Network) Bare() attacks.Victim { return n.Victim }
 // examples judged behind them. Against what is no Network it is the attack itself.
 type Naive struct{ oblivious }
 
-// NewNaive makes one of an attack.
+// NewNaive makes one of an attack, which stops where it is used to: at what breaks the bare network.
 func NewNaive(a attacks.Attack) *Naive { return &Naive{nested(a)} }
 
 // Label implements attacks.Attack.
@@ -58,7 +58,7 @@ func (a *Naive) Perturb(v attacks.Victim, b *attacks.Batch, adv device.Tensor, d
 type OneDraw struct{ oblivious }
 
 // NewOneDraw makes one of an attack.
-func NewOneDraw(a attacks.Attack) *OneDraw { return &OneDraw{nested(a)} }
+func NewOneDraw(a attacks.Attack) *OneDraw { return &OneDraw{nested(attacks.Persistent(a))} }
 
 // Label implements attacks.Attack.
 func (a *OneDraw) Label() string { return "one draw: " + a.Attack.Value.Label() }
