@@ -74,7 +74,13 @@ func TestEachBehindTransforms(t *testing.T) {
 		var gradients [3][]float32
 		for i := range gradients {
 			m := model(t, 1, 3, nn.MLP{Hidden: []int{8}})
+			if defenses.TrainsMembers(d) {
+				m = stacked(t, 1)
+			}
 			s := session(m, 6)
+			if defenses.NeedsSources(d) {
+				s.Sources = []*nn.Model{model(t, 1, 3, nn.MLP{Hidden: []int{9}})}
+			}
 			if i > 0 {
 				s.Before = transform.New(m, transform.Chain{noise}, 9)
 			}

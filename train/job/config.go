@@ -34,6 +34,9 @@ type Config struct {
 	Sources  *Sources                         `toml:"sources"`
 	Ensemble *Ensemble                        `toml:"ensemble"`
 	Eval     Evaluation                       `toml:"eval"`
+	// Smoothing and Verify certify the hardened network.
+	Smoothing *Smoothing `toml:"smoothing"`
+	Verify    *Verify    `toml:"verify"`
 }
 
 // Data is the data set, and how much of it is used.
