@@ -52,6 +52,14 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 				Action: attack,
 			},
 			{
+				Name:        "certify",
+				Usage:       "prove what a checkpoint withstands, by [smoothing] and [verify]",
+				UsageText:   "train certify -config NAME -checkpoint FILE [flags]",
+				Description: certifyExamples,
+				Flags:       []cli.Flag{configFlag(), checkpointFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(), outFlag("none"), resumeFlag("certification"), quietFlag()},
+				Action:      certify,
+			},
+			{
 				Name:        "predict",
 				Usage:       "classify images (PNG, JPEG or GIF)",
 				UsageText:   "train predict -checkpoint FILE IMAGE...",
@@ -166,6 +174,21 @@ func attack(ctx context.Context, c *cli.Command) error {
 		return err
 	}
 	return job.Craft(ctx, cfg, job.CraftOptions{Checkpoint: checkpoint, Attack: c.String("attack"), Save: c.String("save"), PNG: c.String("png")}, opt)
+}
+
+func certify(ctx context.Context, c *cli.Command) error {
+	if c.Args().Present() {
+		return usagef("unexpected argument %q: write -config NAME and -checkpoint FILE", c.Args().First())
+	}
+	opt, cfg, err := prepare(c)
+	if err != nil {
+		return err
+	}
+	checkpoint, err := required(c, "checkpoint", "best.safetensors")
+	if err != nil {
+		return err
+	}
+	return job.Certify(ctx, cfg, checkpoint, opt)
 }
 
 func bench(_ context.Context, c *cli.Command) error {

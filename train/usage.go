@@ -18,6 +18,8 @@ const rootUsage = `train -config NAME [flags]                        train, meas
   train eval -config NAME -checkpoint FILE [flags]  measure only
   train attack -config NAME -checkpoint FILE [flags]
                                                     make adversarial examples
+  train certify -config NAME -checkpoint FILE [flags]
+                                                    prove what it withstands
   train predict -checkpoint FILE IMAGE...           classify images
   train bench -config NAME [flags]                  time the network on this machine
   train completion SHELL                            print a completion script for bash, zsh, fish or pwsh`
@@ -43,6 +45,13 @@ const attackExamples = `Examples:
 
 The file holds "adversarial" and "clean" [N,C,H,W] in [0,1], "labels", "predictions" and "index",
 all as float32. Attacks that look for the nearest adversarial example give that, wherever it lies.`
+
+const certifyExamples = `Examples:
+  train certify -config smoothing.toml -checkpoint checkpoints/smoothing/best.safetensors
+  train certify -config smoothing.toml -checkpoint best.safetensors -out proof -set smoothing.n=10000   to be resumed with -resume
+  train certify -config ibp.toml -checkpoint checkpoints/ibp/best.safetensors -set verify.eps=[0.3]
+
+Certificates of smoothing are about the smoothed network: the class that noisy copies of an image get most often.`
 
 const predictExamples = `Examples:
   train predict -checkpoint checkpoints/madry/best.safetensors digit.png

@@ -31,6 +31,9 @@ type Config struct {
 	Teacher  *Teacher                         `toml:"teacher"`
 	Ensemble *Ensemble                        `toml:"ensemble"`
 	Eval     Evaluation                       `toml:"eval"`
+	// Smoothing and Verify certify the hardened network.
+	Smoothing *Smoothing `toml:"smoothing"`
+	Verify    *Verify    `toml:"verify"`
 }
 
 // Data is the data set, and how much of it is used.

@@ -47,6 +47,9 @@ func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error
 	if err == nil {
 		err = r.examine(ctx, m)
 	}
+	if err == nil {
+		err = r.certify(ctx, f.Meta.Model.Spec, f.Weights())
+	}
 	if err != nil {
 		return r.evalStopped(err)
 	}

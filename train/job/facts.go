@@ -42,7 +42,9 @@ func (r *run) report() (*report.Report, error) {
 			rep.Rows = append(rep.Rows, row)
 		}
 	}
-	return rep, nil
+	proven, notes, err := r.certified()
+	rep.Certified, rep.Notes = proven, append(rep.Notes, notes...)
+	return rep, err
 }
 
 // within are the outcomes of attacks that keep to the claim's threat model, and the names of others.

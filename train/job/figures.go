@@ -68,6 +68,7 @@ func (r *run) drawings(rep *report.Report) (list []drawing) {
 		h := report.Histogram{Title: "Distance of the nearest adversarial example", Norm: norm, Threat: eps, Sets: distances}
 		add("distances.png", h.Title, func(w io.Writer) error { return h.Draw(w, report.PNG) })
 	}
+	list = append(list, certifiedDrawings(rep)...)
 	if len(r.state.Losses) > 0 {
 		l := report.LossCurves{Title: "Loss of the attacked images against iterations", Loss: "mean margin loss"}
 		for _, name := range sortedKeys(r.state.Losses) {

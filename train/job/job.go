@@ -68,7 +68,11 @@ func Train(ctx context.Context, cfg *Config, opt Options) error {
 	if err != nil {
 		return err
 	}
-	if _, err := nn.Build(r.spec(), r.dev, 1, r.stream("unused")); err != nil {
+	m, err := nn.Build(r.spec(), r.dev, 1, r.stream("unused"))
+	if err == nil {
+		err = r.checkProofs(m)
+	}
+	if err != nil {
 		return &UsageError{err} // before there is a folder
 	}
 	if err := r.open(); err != nil {

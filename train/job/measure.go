@@ -37,6 +37,9 @@ func (r *run) measure(ctx context.Context, stage string, spec nn.Spec, weights [
 		if err == nil {
 			err = r.examine(ctx, m)
 		}
+		if err == nil {
+			err = r.certify(ctx, spec, weights)
+		}
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,16 @@ func TestShippedConfigs(t *testing.T) {
 					r.twoSteps(t, *p.fitting)
 				}
 			}
+			if s := c.Smoothing; s != nil {
+				s.N0, s.N, s.Attacked, s.AttackSteps, s.AttackSamples = 4, 20, 1, 2, 2
+			}
 			spec, weights := r.deployed("")
+			if err := r.certify(t.Context(), spec, weights); err != nil {
+				t.Error(err)
+			}
+			if c.Verify != nil && len(r.state.Verified) != len(c.Verify.Epsilon) || c.Smoothing != nil && len(r.state.Certificates) != 2 {
+				t.Errorf("%d radii are verified, and %d images certified", len(r.state.Verified), len(r.state.Certificates))
+			}
 			m, err := r.network(spec, weights, 2)
 			if err != nil {
 				t.Fatal(err)

@@ -60,6 +60,7 @@ type record struct {
 	// Losses are mean losses by iteration, by attack.
 	Losses   map[string][]float64 `json:"losses,omitempty"`
 	Warnings []string             `json:"warnings"`
+	proofs
 }
 
 // fitState is how far the training of one network is, besides its weights.

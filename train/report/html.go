@@ -38,6 +38,9 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		}
 		accuracy.Tables = append(accuracy.Tables, t.html())
 	}
+	if t := r.certifiedTable(); t != nil {
+		accuracy.Tables = append(accuracy.Tables, t.html())
+	}
 	checks, err := r.checkSection()
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 )
 
 // WriteJSON writes report.json: an object with the keys run, facts, headline, checks, config, classes,
-// notes and rows.
+// notes, rows and, where something was proven, certified.
 // Rates are fractions. A figure that does not exist, such as the success rate on clean images, is null.
 func (r *Report) WriteJSON(w io.Writer) error {
 	config, err := json.Marshal(finite(r.Config))
@@ -25,7 +25,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	out := jsonReport{Run: r.Run, Headline: jsonHeadline{real(head.Worst), reals(head.Interval), head.N, head.Verdict, head.Text}, Checks: []jsonCheck{}, Facts: r.Facts, Config: config, Rows: []jsonRow{}, Classes: r.Classes, Notes: r.Notes}
+	out := jsonReport{Run: r.Run, Headline: jsonHeadline{real(head.Worst), reals(head.Interval), head.N, head.Verdict, head.Text}, Checks: []jsonCheck{}, Facts: r.Facts, Config: config, Rows: []jsonRow{}, Classes: r.Classes, Notes: r.Notes, Certified: r.jsonCertified()}
 	for i := range r.Rows {
 		out.Rows = append(out.Rows, r.jsonRow(&r.Rows[i]))
 	}
@@ -62,6 +62,8 @@ type jsonReport struct {
 	Classes  []string        `json:"classes,omitempty"`
 	Notes    []string        `json:"notes,omitempty"`
 	Rows     []jsonRow       `json:"rows"`
+	// Certified is left out where nothing was.
+	Certified []jsonCertified `json:"certified,omitempty"`
 }
 
 type jsonHeadline struct {

@@ -38,6 +38,9 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		}
 		t.markdown(&b)
 	}
+	if t := r.certifiedTable(); t != nil {
+		t.markdown(&b)
+	}
 	checks, err := r.checkTable()
 	if err != nil {
 		return err

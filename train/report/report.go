@@ -19,6 +19,8 @@ type Report struct {
 	Rows []Row
 	// Classes names the classes; without names they are numbered.
 	Classes []string
+	// Certified holds what was proven about the hardened network, if anything.
+	Certified []Certified
 	// Checks are those that were run; the tables list the others as SKIP.
 	Checks []Check
 	// Notes are sentences that belong to the figures, such as a warning that was raised.

@@ -34,6 +34,11 @@ func (r *Report) WriteAfter(w io.Writer) error {
 	if err := r.write(&b, t.fit(terminalWidth, 1)...); err != nil {
 		return err
 	}
+	if t := r.certifiedTable(); t != nil {
+		if err := t.write(&b); err != nil {
+			return err
+		}
+	}
 	if err := r.writeVerdict(&b, coloured(w)); err != nil {
 		return err
 	}

@@ -1,0 +1,86 @@
+package job
+
+import (
+	"rampart/configs"
+	"rampart/nn/registry"
+)
+
+// Smoothing certifies the hardened network by randomised smoothing (Cohen et al. 2019).
+type Smoothing struct {
+	Sigma configs.Number `toml:"sigma"` // of the noise; that of the training, for good results
+	// N0 draws choose an image's class, N bound its probability.
+	N0    int            `toml:"n0"`
+	N     int            `toml:"n"`
+	Alpha configs.Number `toml:"alpha"` // probability with which a certificate may be wrong
+	// Examples is the number of test images, evenly spaced among those of [eval]; 0 is all of
+	// them, as is a number above theirs.
+	Examples int `toml:"examples"`
+	// Radii, in L2, are the rows of the table.
+	Radii []configs.Number `toml:"radii"`
+	// Attacked is the number of certified images that PGD on the smoothed network attacks within their
+	// radius, with AttackSteps steps, each on the mean of AttackSamples draws.
+	Attacked      int `toml:"attacked"`
+	AttackSteps   int `toml:"attack_steps"`
+	AttackSamples int `toml:"attack_samples"`
+	// Batch is the number of draws that the network classifies at once; results do not depend on it.
+	Batch int `toml:"batch"`
+}
+
+// Defaults implements configs.Defaulter: those of Cohen et al., section 4.
+func (s *Smoothing) Defaults() {
+	*s = Smoothing{Sigma: 0.25, N0: 100, N: 100000, Alpha: 0.001, Examples: 500, Radii: []configs.Number{0, 0.25, 0.5, 0.75},
+		Attacked: 20, AttackSteps: 20, AttackSamples: 32, Batch: 500}
+}
+
+// Validate reports options that certify nothing.
+func (s Smoothing) Validate() error {
+	if !(s.Sigma > 0) {
+		return registry.Errorf("sigma", "%v must be above 0", float64(s.Sigma))
+	}
+	for _, k := range []struct {
+		key      string
+		n, least int
+	}{{"n0", s.N0, 1}, {"n", s.N, 1}, {"examples", s.Examples, 0}, {"attacked", s.Attacked, 0},
+		{"attack_steps", s.AttackSteps, 1}, {"attack_samples", s.AttackSamples, 1}, {"batch", s.Batch, 1}} {
+		if k.n < k.least {
+			return registry.Errorf(k.key, "%d must be at least %d", k.n, k.least)
+		}
+	}
+	if !(s.Alpha > 0 && s.Alpha < 0.5) {
+		return registry.Errorf("alpha", "%v must lie between 0 and 0.5", float64(s.Alpha))
+	}
+	return ascending("radii", s.Radii, 0)
+}
+
+// Verify proves accuracy by interval bounds (Gowal et al. 2019), on all test images of [eval].
+type Verify struct {
+	// Epsilon, in Linf, are the rows of the table.
+	Epsilon []configs.Number `toml:"eps"`
+}
+
+// Defaults implements configs.Defaulter.
+func (v *Verify) Defaults() { v.Epsilon = []configs.Number{0.1, 0.2, 0.3} }
+
+// Validate reports radii that prove nothing.
+func (v Verify) Validate() error {
+	if err := ascending("eps", v.Epsilon, 0); err != nil {
+		return err
+	}
+	if last := v.Epsilon[len(v.Epsilon)-1]; last > 1 {
+		return registry.Errorf("eps", "%v is more than the whole range of a pixel in [0,1]", float64(last))
+	}
+	return nil
+}
+
+// ascending reports a list of radii that is empty, does not ascend, or has one below least.
+func ascending(key string, list []configs.Number, least configs.Number) error {
+	if len(list) == 0 {
+		return registry.Errorf(key, "name one radius at least")
+	}
+	for i, v := range list {
+		if !(v >= least) || i > 0 && !(v > list[i-1]) {
+			return registry.Errorf(key, "%v: radii must be at least %v and ascend", float64(v), float64(least))
+		}
+	}
+	return nil
+}
