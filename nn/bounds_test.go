@@ -375,3 +375,46 @@ func FuzzBounds(f *testing.F) {
 		checkBounds(t, m, newBounds(t, m, 2), 2, seed, 6)
 	})
 }
+
+// TestBoundsLikeIntervals compares the bounds of a network with a hidden layer with interval
+// arithmetic in float64 and an elided last layer, written apart: they are as tight.
+func TestBoundsLikeIntervals(t *testing.T) {
+	const in, hidden, k, eps = 16, 7, 3, 0.06
+	m := build(t, layers(nn.Shape{H: 4, W: 4, C: 1}, k, nn.Layer{Type: "flatten"}, nn.Layer{Type: "dense", Out: hidden}, nn.Layer{Type: "relu"}, nn.Layer{Type: "dense"}), 1)
+	randomise(t, m, 8)
+	image := make([]float32, in)
+	rng.New(6, "image").Uniform(image, 0, 1, 0, 0, 0)
+	got := upperBounds(t, m, newBounds(t, m, 1), image, eps)
+	w := m.Weights() // [hidden, in], [hidden], [k, hidden], [k]
+	lower, upper := make([]float64, hidden), make([]float64, hidden)
+	for h := range hidden {
+		lower[h], upper[h] = float64(w[1].Data[h]), float64(w[1].Data[h])
+		for i, v := range image {
+			a, b := max(float64(v)-eps, 0), min(float64(v)+eps, 1)
+			if c := float64(w[0].Data[h*in+i]); c > 0 {
+				lower[h], upper[h] = lower[h]+c*a, upper[h]+c*b
+			} else {
+				lower[h], upper[h] = lower[h]+c*b, upper[h]+c*a
+			}
+		}
+		lower[h], upper[h] = max(lower[h], 0), max(upper[h], 0)
+	}
+	if slices.Max(upper) == 0 || slices.Min(lower) > 0 {
+		t.Fatal("no ReLU is at work: the test shows little")
+	}
+	for y := range k {
+		for j := range k {
+			want := float64(w[3].Data[j]) - float64(w[3].Data[y])
+			for h := range hidden {
+				if c := float64(w[2].Data[j*hidden+h]) - float64(w[2].Data[y*hidden+h]); c > 0 {
+					want += c * upper[h]
+				} else {
+					want += c * lower[h]
+				}
+			}
+			if v := float64(got[y*k+j]); j != y && (v < want || v > want+1e-4) {
+				t.Errorf("bound of %d - %d is %v, want %v and at most 1e-4 more", j, y, v, want)
+			}
+		}
+	}
+}

@@ -40,6 +40,7 @@ func RunAll(t *testing.T, newDevice func(threads int) device.Device) {
 		{"NormalStart", s.normalStart},
 		{"LoopThreads", s.loopThreads},
 		{"Counts", s.counts},
+		{"Bounds", s.bounds},
 	} {
 		t.Run(part.name, part.run)
 	}
