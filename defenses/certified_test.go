@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"rampart/configs"
 	"rampart/defenses"
 	"rampart/nn"
 	"rampart/nn/device"
@@ -90,12 +91,13 @@ func TestIBP(t *testing.T) {
 
 func TestCertifiedOptions(t *testing.T) {
 	for want, d := range map[string]defenses.Defense{
-		"sigma":  &defenses.Gaussian{Draws: 1},
-		"draws":  &defenses.Gaussian{Sigma: 1},
-		"eps":    &defenses.IBP{Epsilon: 1.5},
-		"kappa":  &defenses.IBP{Epsilon: 0.1, Kappa: 1},
-		"warmup": &defenses.IBP{Epsilon: 0.1, Warmup: 1},
-		"ramp":   &defenses.IBP{Epsilon: 0.1, Warmup: 0.6, Ramp: 0.5},
+		"sigma":     &defenses.Gaussian{Draws: 1},
+		"draws":     &defenses.Gaussian{Sigma: 1},
+		"eps":       &defenses.IBP{Epsilon: 1.5},
+		"kappa":     &defenses.IBP{Epsilon: 0.1, Kappa: 1},
+		"warmup":    &defenses.IBP{Epsilon: 0.1, Warmup: 1},
+		"base.name": &defenses.AWP{Gamma: 0.01, Base: configs.Choice[defenses.Defense]{Name: "ibp", Value: &defenses.IBP{Epsilon: 0.1}}},
+		"ramp":      &defenses.IBP{Epsilon: 0.1, Warmup: 0.6, Ramp: 0.5},
 	} {
 		if err := d.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: error %v, want one of %q", d, err, want)

@@ -237,7 +237,7 @@ func TestValidate(t *testing.T) {
 		{"name = \"ard\"\ntemperature = 0", `t.toml:3: "defense.temperature": 0 must be above 0`},
 		{"name = \"union\"\ncombine = \"min\"", `t.toml:3: "defense.combine": unknown combination "min": use "max" or "average"`},
 		{"name = \"union\"\n[[defense.attack]]\nname = \"pgd\"", `t.toml:3: "defense.attack": a union has at least two [[defense.attack]] tables, not 1`},
-		{`name = "pgdat"`, `t.toml:2: "defense.name": unknown defence "pgdat": did you mean "pgd_at"? known: alp, ard, awp, fgsm_rs, free_at, friendly, mart, natural, pgd_at, rslad, trades, union`},
+		{`name = "pgdat"`, `t.toml:2: "defense.name": unknown defence "pgdat": did you mean "pgd_at"? known: alp, ard, awp, fgsm_rs, free_at, friendly, gaussian, ibp, mart, natural, pgd_at, rslad, trades, union`},
 	} {
 		var into struct {
 			Defense configs.Choice[defenses.Defense] `toml:"defense"`

@@ -161,7 +161,8 @@ func (b *Bounds) prepare(c *device.Call) error {
 	if want := 2 * c.Rows * b.model.Spec.Input.Size(); c.X.Len() < want {
 		return fmt.Errorf("%d values for %d boxes of %v: lower and upper ends are %d", c.X.Len(), c.Rows, b.model.Spec.Input, want)
 	}
-	if b.fresh && b.version == b.model.params.Version {
+	// Running statistics move without a new version.
+	if b.fresh && b.version == b.model.params.Version && !b.model.HasStatistics() {
 		return nil
 	}
 	for i, p := range b.model.params.List {
