@@ -12,7 +12,8 @@ type Certified struct {
 	// Method is how it was proven, such as "interval bounds".
 	Method string
 	Norm   string
-	// N is the number of test images, of which Abstained have no certificate at any radius.
+	// N is the number of test images, of which Abstained have no certificate at any radius; only a method
+	// with Radii abstains.
 	N, Abstained int
 	At           []CertifiedAt
 	// Radii, where not nil, are those of the certificates of each image, 0 for none or a wrong class: a
@@ -61,10 +62,18 @@ func (r *Report) certifiedTable() *table {
 		for _, at := range c.At {
 			low, high := ClopperPearson(at.Right, c.N, 0.95)
 			t.add("", []string{c.Method, c.Norm, strconv.FormatFloat(at.Radius, 'g', 4, 64), percent(ratio(at.Right, c.N), d),
-				interval([2]float64{low, high}, d), percent(ratio(c.Abstained, c.N), d), number(c.N)})
+				interval([2]float64{low, high}, d), percent(c.abstained(), d), number(c.N)})
 		}
 	}
 	return t.line()
+}
+
+// abstained is the share without a certificate, NaN for a method that does not abstain.
+func (c *Certified) abstained() float64 {
+	if c.Radii == nil {
+		return nan
+	}
+	return ratio(c.Abstained, c.N)
 }
 
 // jsonCertified is a Certified in report.json.
@@ -84,7 +93,7 @@ type jsonCertifiedAt struct {
 
 func (r *Report) jsonCertified() (out []jsonCertified) {
 	for _, c := range r.Certified {
-		j := jsonCertified{c.Method, c.Norm, c.N, real(ratio(c.Abstained, c.N)), []jsonCertifiedAt{}}
+		j := jsonCertified{c.Method, c.Norm, c.N, real(c.abstained()), []jsonCertifiedAt{}}
 		for _, at := range c.At {
 			low, high := ClopperPearson(at.Right, c.N, 0.95)
 			j.At = append(j.At, jsonCertifiedAt{real(at.Radius), real(ratio(at.Right, c.N)), [2]real{real(low), real(high)}})
