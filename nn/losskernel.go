@@ -4,7 +4,7 @@ import "rampart/nn/device"
 
 // Kernel implements device.KernelLoss.
 func (l CrossEntropy) Kernel() device.LossKernel {
-	return device.LossKernel{Name: "cross_entropy", Temperature: float32(temperature(l.Temperature)), Sign: 1, Labels: true}
+	return device.LossKernel{Name: "cross_entropy", Temperature: float32(temperature(l.Temperature)), Smoothing: l.Smoothing, Sign: 1, Labels: true}
 }
 
 // Kernel implements device.KernelLoss.

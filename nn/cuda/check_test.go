@@ -67,20 +67,26 @@ func work(dev device.Device, wide bool) (outcome, error) {
 	keep("logits", call.Logits)
 	keep("value", call.Value)
 	keep("input gradient", call.InputGrad)
-	call.Logits, call.Value, call.InputGrad = nil, nil, nil
-	for _, norm := range []device.Norm{device.Linf, device.L2} {
+	call.Loss = nn.CrossEntropy{Temperature: 2, Smoothing: 0.1}
+	if err := m.InputGrad(call); err != nil {
+		return nil, err
+	}
+	keep("smoothed value", call.Value)
+	keep("smoothed input gradient", call.InputGrad)
+	call.Logits, call.Value, call.InputGrad, call.Loss = nil, nil, nil, nn.CrossEntropy{}
+	for _, norm := range []device.Norm{device.Linf, device.L2, device.L1} {
 		// Steps of 0.8 eps reach the ball's surface, so that a wrong projection shows; one gradient at the clean
 		// example, so that rounding does not.
-		eps := []float32{0.1, 0.5}[norm]
+		eps := []float32{0.1, 0.5, 2}[norm]
 		for _, l := range []device.Loop{{Steps: 1, StepSize: 3 * eps}, {Steps: 1, StepSize: eps / 2}, {Start: device.FromUniform, Restart: 2}} {
-			l.Norm, l.Epsilon, l.Example, l.Noise, l.Adv = norm, eps, example, rng.New(5, "start"), dev.New(len(x))
+			l.Norm, l.Epsilon, l.Sparsity, l.Example, l.Noise, l.Adv = norm, eps, 0.2, example, rng.New(5, "start"), dev.New(len(x))
 			counts, err := m.Iterate(call, &l)
 			if err != nil {
 				return nil, err
 			}
 			name := fmt.Sprintf("norm %d, step %v, start %d: ", norm, l.StepSize, l.Start)
 			keep(name+"attack", l.Adv)
-			out[name+"counts"] = []float32{float32(counts.Gradients), float32(counts.Zero), float32(counts.NonFinite)}
+			out[name+"counts"] = []float32{float32(counts.Forwards), float32(counts.Gradients), float32(counts.Zero), float32(counts.NonFinite)}
 		}
 	}
 	call.Scale, call.Noise = 1./checkRows, 9

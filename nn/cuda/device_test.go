@@ -121,6 +121,8 @@ func TestGraphs(t *testing.T) {
 		{"another epsilon", func(_ *device.Call, l *device.Loop) { l.Epsilon, l.StepSize = 0.05, 0.01 }, 5},
 		{"fewer rows", func(c *device.Call, _ *device.Loop) { c.Rows = 4 }, 5},
 		{"another norm, early stop", func(_ *device.Call, l *device.Loop) { l.Norm, l.EarlyStop, l.Epsilon = device.L2, true, 1 }, 5},
+		{"L1", func(_ *device.Call, l *device.Loop) { l.Norm, l.Epsilon, l.StepSize, l.Sparsity = device.L1, 2, 1, 0.2 }, 5},
+		{"L1, other pixels", func(_ *device.Call, l *device.Loop) { l.Norm, l.Epsilon, l.StepSize, l.Sparsity = device.L1, 2, 1, 0.4 }, 5},
 		{"targeted", func(c *device.Call, l *device.Loop) { c.Loss, l.Targeted = nn.Targeted{Loss: nn.Margin{}}, true }, 5},
 		{"other images", func(c *device.Call, _ *device.Loop) {
 			x := d.New(c.X.Len())
@@ -162,23 +164,26 @@ func TestGraphs(t *testing.T) {
 	}
 }
 
-// TestStartBits: the processor's random numbers, bit for bit where they are uniform, to 1e-6 where normal.
+// TestStartBits: the processor's random numbers, bit for bit where they are uniform, to 1e-6 where not.
 func TestStartBits(t *testing.T) {
-	for _, norm := range []device.Norm{device.Linf, device.L2} {
-		var want []float32
-		for _, dev := range []device.Device{cpu.New(1), func() device.Device { d, _ := open(t, 1); return d }()} {
-			m, c, l := victim(t, dev, nn.CrossEntropy{})
-			l.Steps, l.Norm, l.Restart = 0, norm, 3
-			if _, err := m.Iterate(c, l); err != nil {
-				t.Fatal(err)
-			}
-			got := values(l.Adv)
-			if want == nil {
-				want = got
-			}
-			for i, v := range want {
-				if norm == device.Linf && math.Float32bits(got[i]) != math.Float32bits(v) || math.Abs(float64(got[i]-v)) > 1e-6 {
-					t.Fatalf("norm %d: pixel %d is %v, want %v", norm, i, got[i], v)
+	for _, norm := range []device.Norm{device.Linf, device.L2, device.L1} {
+		for _, start := range []device.Start{device.FromUniform, device.FromNormal} {
+			var want []float32
+			for _, dev := range []device.Device{cpu.New(1), func() device.Device { d, _ := open(t, 1); return d }()} {
+				m, c, l := victim(t, dev, nn.CrossEntropy{})
+				l.Steps, l.Norm, l.Restart, l.Start, l.StartStd = 0, norm, 3, start, 0.2 // normal draws leave the ball
+				if _, err := m.Iterate(c, l); err != nil {
+					t.Fatal(err)
+				}
+				got := values(l.Adv)
+				if want == nil {
+					want = got
+				}
+				bits := norm == device.Linf && start == device.FromUniform
+				for i, v := range want {
+					if bits && math.Float32bits(got[i]) != math.Float32bits(v) || math.Abs(float64(got[i]-v)) > 1e-6 {
+						t.Fatalf("norm %d, start %d: pixel %d is %v, want %v", norm, start, i, got[i], v)
+					}
 				}
 			}
 		}
@@ -269,6 +274,7 @@ func TestErrors(t *testing.T) {
 		want   string
 	}{
 		{func(_ *device.Call, l *device.Loop) { l.Norm = 99 }, "no kernels for norm 99"},
+		{func(_ *device.Call, l *device.Loop) { l.Start = 99 }, "no start 99"},
 		{func(_ *device.Call, l *device.Loop) { l.Adv = d.New(5) }, "has room for 5 values"},
 	} {
 		call, loop := *c, *l

@@ -45,7 +45,7 @@ func (d *Device) Load(p *device.Program, params *device.Parameters) (device.Exec
 		e.steps, workspace = append(e.steps, s), max(workspace, need)
 	}
 	if err == nil && p.InputGrad >= 0 {
-		err = d.need("attack_begin")
+		err = d.need("attack_begin", "attack_start_linf")
 	}
 	if err == nil {
 		e.plan, err = newPlan(p, workspace)

@@ -14,6 +14,7 @@ type graphKey struct {
 	scale                         float32
 	noise                         uint64
 	norm                          device.Norm
+	most                          int // pixels that a step in L1 moves
 	earlyStop, keepBest, targeted bool
 }
 

@@ -109,6 +109,11 @@ func warps(rows int) grid { return grid{[3]int{ceil(rows, blockThreads/32), 1, 1
 // blocks has a block for each row.
 func blocks(rows int) grid { return grid{[3]int{rows, 1, 1}, blockThreads} }
 
+// images has a block for each row, of no more threads than a row has values.
+func images(rows, size int) grid {
+	return grid{[3]int{rows, 1, 1}, min(32*ceil(size, 32), blockThreads)}
+}
+
 func ceil(n, by int) int { return (n + by - 1) / by }
 
 // launch puts a kernel on the stream; need has loaded it.

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 
 	"rampart/nn/cuda/driver"
@@ -25,38 +26,49 @@ func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, err
 		return device.Counts{}, err
 	}
 	clean, adv, best, state := ptr(e.addr[e.p.X]), ptr(e.at(e.plan.adv)), ptr(e.at(e.plan.best)), ptr(e.at(e.plan.state))
-	if l.Start == device.FromUniform {
+	each := images(e.rows, size)
+	switch kind := ""; l.Start {
+	case device.FromClean:
+		d.launch("attack_begin", each, clean, adv, best, state, i(size), i(l.Tau))
+	default:
+		return device.Counts{}, fmt.Errorf("cuda knows no start %d of an attack", l.Start)
+	case device.FromNormal:
+		kind = "normal_"
+		fallthrough
+	case device.FromUniform:
 		d.upload(e.at(e.plan.example), bytesOf(l.Example[:e.rows]))
-		d.launch("attack_start_"+suffix, blocks(e.rows), clean, adv, best, state, i(size), f(l.Epsilon),
-			u(l.Noise.Key[0]), u(l.Noise.Key[1]), ptr(e.at(e.plan.example)), u(l.Restart))
-	} else {
-		d.launch("attack_begin", blocks(e.rows), clean, adv, best, state, i(size))
+		d.launch("attack_start_"+kind+suffix, each, clean, adv, best, state, i(size), f(l.Epsilon), f(l.StartStd),
+			u(l.Noise.Key[0]), u(l.Noise.Key[1]), ptr(e.at(e.plan.example)), u(l.Restart), i(l.Tau))
 	}
 	e.addr[e.p.X] = e.at(e.plan.adv)
 	d.upload(e.at(e.plan.limits), bytesOf([]float32{l.StepSize, l.Epsilon}))
 	judge := func(last bool) {
-		d.launch("attack_judge", blocks(e.rows), ptr(e.addr[e.p.Logits]), ptr(e.addr[e.p.Value]), ptr(e.at(e.plan.labels)), adv, best, state,
+		d.launch("attack_judge", each, ptr(e.addr[e.p.Logits]), ptr(e.addr[e.p.Value]), ptr(e.at(e.plan.labels)), adv, best, state,
 			i(size), i(classes), boolean(l.EarlyStop), boolean(l.KeepBest), boolean(l.Targeted), boolean(last))
 	}
 	key := graphKey{rows: e.rows, arena: d.arena, clean: driver.Pointer(clean.bits), soft: address(c.Soft), loss: lossKernel(c.Loss), scale: c.Scale,
-		noise: c.Noise, norm: l.Norm, earlyStop: l.EarlyStop, keepBest: l.KeepBest, targeted: l.Targeted}
+		noise: c.Noise, norm: l.Norm, most: most(l, size), earlyStop: l.EarlyStop, keepBest: l.KeepBest, targeted: l.Targeted}
 	e.repeat(l.Steps, key, func() {
 		e.run(len(e.steps))
 		judge(false)
-		d.launch("attack_step_"+suffix, blocks(e.rows), clean, ptr(e.addr[e.p.InputGrad]), adv, state, i(size), ptr(e.at(e.plan.limits)))
+		step := []value{clean, ptr(e.addr[e.p.InputGrad]), adv, state, i(size), ptr(e.at(e.plan.limits))}
+		if l.Norm == device.L1 {
+			step = append(step, i(key.most))
+		}
+		d.launch("attack_step_"+suffix, each, step...)
 	})
 	if l.KeepBest {
 		e.run(e.forward())
 		judge(true)
 	}
-	d.launch("attack_finish", blocks(e.rows), adv, best, state, ptr(address(l.Adv)), i(size), boolean(l.KeepBest))
+	d.launch("attack_finish", each, adv, best, ptr(address(l.Adv)), i(size), boolean(l.KeepBest))
 	d.launch("attack_counts", blocks(1), state, ptr(e.at(e.plan.counts)), i(e.rows))
-	var counts [3]int64
+	var counts [4]int64
 	d.download(bytesOf(counts[:]), e.at(e.plan.counts))
 	e.call = nil
 	runtime.KeepAlive(c)
 	runtime.KeepAlive(l)
-	return device.Counts{Gradients: int(counts[0]), Zero: int(counts[1]), NonFinite: int(counts[2])}, d.err
+	return device.Counts{Forwards: int(counts[0]), Gradients: int(counts[1]), Zero: int(counts[2]), NonFinite: int(counts[3])}, d.err
 }
 
 // normKernel is the ending of the kernels that start in a norm's ball and step within it.
@@ -66,8 +78,18 @@ func normKernel(n device.Norm) (string, error) {
 		return "linf", nil
 	case device.L2:
 		return "l2", nil
+	case device.L1:
+		return "l1", nil
 	}
 	return "", fmt.Errorf("cuda has no kernels for norm %d", n)
+}
+
+// most is how many pixels of a row one step in L1 moves.
+func most(l *device.Loop, size int) int {
+	if l.Norm != device.L1 {
+		return 0
+	}
+	return min(max(int(math.Round(float64(l.Sparsity)*float64(size))), 1), size)
 }
 
 // forward is the number of instructions up to the loss.

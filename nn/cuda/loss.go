@@ -23,7 +23,7 @@ func (e *executable) applyLoss(logits, seed, value, classes int) {
 		d.fail(fmt.Errorf("loss %T needs a target for each row", c.Loss))
 	}
 	d.launch(kernel, warps(e.rows), ptr(e.addr[logits]), ptr(e.at(e.plan.labels)), ptr(address(c.Soft)),
-		ptr(e.addr[value]), ptr(e.addr[seed]), f(k.Temperature), f(k.Sign), f(c.Scale), i(classes), i(e.rows))
+		ptr(e.addr[value]), ptr(e.addr[seed]), f(k.Temperature), f(k.Smoothing), f(k.Sign), f(c.Scale), i(classes), i(e.rows))
 }
 
 // lossKernel is the kernel that a loss names, the zero LossKernel for none.

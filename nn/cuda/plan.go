@@ -21,8 +21,8 @@ type plan struct {
 	total                                                                int
 }
 
-// stateBytes is the size of struct State of kernels/attack.cu.
-const stateBytes = 24
+// stateBytes is the size of struct State of kernels/attack.cuh.
+const stateBytes = 32
 
 func newPlan(p *device.Program, workspace int) (*plan, error) {
 	l := &plan{offsets: make([]int, len(p.Buffers)), rows: p.Rows}
@@ -71,7 +71,7 @@ func newPlan(p *device.Program, workspace int) (*plan, error) {
 	if p.InputGrad >= 0 {
 		x := 4 * p.Rows * p.Buffers[p.X].Size
 		l.example, l.adv, l.best = take(4*p.Rows), take(x), take(x)
-		l.state, l.counts, l.limits = take(stateBytes*p.Rows), take(3*8), take(2*4)
+		l.state, l.counts, l.limits = take(stateBytes*p.Rows), take(4*8), take(2*4)
 	}
 	return l, nil
 }

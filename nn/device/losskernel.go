@@ -13,6 +13,7 @@ type KernelLoss interface {
 type LossKernel struct {
 	Name        string
 	Temperature float32 // that divides logits
+	Smoothing   float32 // of the label
 	Sign        float32 // of value and gradient: -1 turns the loss round
 	// Labels and Soft say which of Call's fields the loss reads.
 	Labels, Soft bool

@@ -1,87 +1,14 @@
 // The inner loop of an attack (device.Loop), a block a row. Rows that early stop has ended stay
 // where they are: their state says so, and nothing is moved.
-#include "common.cuh"
-#include "philox.cuh"
-
-// State of one row.
-struct State {
-  float value;   // of the best iterate
-  int found;     // whether the best iterate succeeds
-  int done;      // ended by early stop
-  int gradients; // computed, and of those: zero everywhere, not finite
-  int zero, nonfinite;
-};
-
-// Limits of a step lie in memory, so that a captured graph serves when a schedule moves them.
-struct Limits {
-  float step, eps;
-};
-
-__device__ inline float clamp(float v, float lower, float upper) {
-  if (v < lower) v = lower; // NaN stays
-  if (v > upper) v = upper;
-  return v;
-}
-
-__device__ inline void reset(State* state) {
-  if (threadIdx.x == 0) *state = State{-INFINITY, 0, 0, 0, 0, 0};
-}
+#include "l1.cuh"
 
 extern "C" {
 
 // attack_begin: at the clean example. The best iterate is the clean example until there is one.
-__global__ void attack_begin(const float* clean, float* adv, float* best, State* state, int size) {
+__global__ void attack_begin(const float* clean, float* adv, float* best, State* state, int size, int tau) {
   const long long row = blockIdx.x;
-  reset(state + row);
+  reset(state + row, tau);
   for (int i = threadIdx.x; i < size; i += blockDim.x) adv[row * size + i] = best[row * size + i] = clean[row * size + i];
-}
-
-// attack_start_linf: uniform in the cube, clipped.
-__global__ void attack_start_linf(const float* clean, float* adv, float* best, State* state, int size, float eps, unsigned k0, unsigned k1, const unsigned* example, unsigned restart) {
-  const long long row = blockIdx.x;
-  reset(state + row);
-  for (int block = threadIdx.x; block * 4 < size; block += blockDim.x) {
-    const Words words = philox(k0, k1, example[row], restart, 0, block);
-#pragma unroll
-    for (int j = 0; j < 4; j++) {
-      const int i = block * 4 + j;
-      if (i >= size) continue;
-      const float x = clean[row * size + i];
-      best[row * size + i] = x;
-      // Rounding of the sum may leave the ball by a unit in the last place.
-      adv[row * size + i] = clamp(clamp(x + uniform(words.w[j], -eps, eps), 0, 1), x - eps, x + eps);
-    }
-  }
-}
-
-// attack_start_l2: uniform in the ball's volume, clipped: a normal direction, and the radius eps*u^(1/size).
-__global__ void attack_start_l2(const float* clean, float* adv, float* best, State* state, int size, float eps, unsigned k0, unsigned k1, const unsigned* example, unsigned restart) {
-  const long long row = blockIdx.x;
-  reset(state + row);
-  double squares = 0;
-  for (int block = threadIdx.x; block * 4 < size; block += blockDim.x) {
-    const Words words = philox(k0, k1, example[row], restart, 0, block);
-#pragma unroll
-    for (int j = 0; j < 4; j++) {
-      const int i = block * 4 + j;
-      if (i >= size) continue;
-      const float z = (float)normal(words, j);
-      adv[row * size + i] = z;
-      squares += (double)z * z;
-    }
-  }
-  const double norm = sqrt(block_sum(squares));
-  const double u = uniform(philox(k0, k1, example[row], restart, 1, 0).w[0], 0, 1);
-  const double factor = u > 0 ? eps * exp(log(u) / size) / norm : 0;
-  for (int block = threadIdx.x; block * 4 < size; block += blockDim.x)
-#pragma unroll
-    for (int j = 0; j < 4; j++) {
-      const int i = block * 4 + j;
-      if (i >= size) continue;
-      const float x = clean[row * size + i];
-      best[row * size + i] = x;
-      adv[row * size + i] = clamp(x + (float)(adv[row * size + i] * factor), 0, 1);
-    }
 }
 
 // attack_judge looks at iterates whose logits and losses are there: it keeps the best, and with
@@ -98,14 +25,18 @@ __global__ void attack_judge(const float* logits, const float* value, const int*
       int top = 0;
       for (int j = 1; j < classes; j++)
         if (z[j] > z[top]) top = j;
-      const int hit = (top == labels[row]) == targeted;
-      if (!last) s->gradients++;
-      if (keep_best || (hit && early_stop)) {
+      int hit = (top == labels[row]) == targeted;
+      (last ? s->forwards : s->gradients)++;
+      if (keep_best) {
         better = (hit && !s->found) || (hit == s->found && value[row] > s->value);
         if (better) {
           s->found = hit;
           s->value = value[row];
         }
+      }
+      if (hit && early_stop && s->tau > 0) {
+        s->tau--;
+        hit = 0; // not yet
       }
       s->done = hit && early_stop;
     }
@@ -168,28 +99,44 @@ __global__ void attack_step_l2(const float* clean, const float* grad, float* adv
   }
 }
 
-// attack_finish writes each row's result: the best iterate, where it was kept or has ended the row, otherwise the last.
-__global__ void attack_finish(const float* adv, const float* best, const State* state, float* result, int size, int keep_best) {
+// attack_step_l1 moves along the largest entries of the gradient (SLIDE; Tramer and Boneh 2019, section
+// 3.2), and projects; a gradient that is 0 everywhere, or not finite, moves nothing.
+__global__ void attack_step_l1(const float* clean, const float* grad, float* adv, State* state, int size, const Limits* limits, int most) {
+  const long long row = blockIdx.x, at = row * size;
+  if (state[row].done) return;
+  double squares = 0;
+  for (int i = threadIdx.x; i < size; i += blockDim.x) squares += (double)grad[at + i] * grad[at + i];
+  squares = block_sum(squares);
+  if (threadIdx.x == 0) {
+    state[row].zero += squares == 0;
+    state[row].nonfinite += !(squares < INFINITY);
+  }
+  if (squares > 0 && squares < INFINITY) slide(adv + at, grad + at, size, limits->step, most);
+  __syncthreads();
+  project_l1(adv + at, clean + at, size, limits->eps);
+}
+
+// attack_finish writes each row's result: the best iterate where it was kept, otherwise the last.
+__global__ void attack_finish(const float* adv, const float* best, float* result, int size, int keep_best) {
   const long long row = blockIdx.x;
-  const float* from = keep_best || state[row].done ? best : adv;
+  const float* from = keep_best ? best : adv;
   for (int i = threadIdx.x; i < size; i += blockDim.x) result[row * size + i] = from[row * size + i];
 }
 
-// attack_counts adds the rows' counts in one block: gradients, zero, not finite.
+// attack_counts adds the rows' counts in one block: forwards, gradients, zero, not finite.
 __global__ void attack_counts(const State* state, long long* counts, int rows) {
-  double gradients = 0, zero = 0, nonfinite = 0; // exact below 2^53
+  double sums[4] = {}; // exact below 2^53
   for (int row = threadIdx.x; row < rows; row += blockDim.x) {
-    gradients += state[row].gradients;
-    zero += state[row].zero;
-    nonfinite += state[row].nonfinite;
+    sums[0] += state[row].forwards;
+    sums[1] += state[row].gradients;
+    sums[2] += state[row].zero;
+    sums[3] += state[row].nonfinite;
   }
-  gradients = block_sum(gradients);
-  zero = block_sum(zero);
-  nonfinite = block_sum(nonfinite);
-  if (threadIdx.x > 0) return;
-  counts[0] = (long long)gradients;
-  counts[1] = (long long)zero;
-  counts[2] = (long long)nonfinite;
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    const double sum = block_sum(sums[i]);
+    if (threadIdx.x == 0) counts[i] = (long long)sum;
+  }
 }
 
 } // extern "C"

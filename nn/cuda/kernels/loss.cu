@@ -46,29 +46,32 @@ __device__ inline float probability(const Softmax& s, const float* z, int j, flo
 
 extern "C" {
 
-__global__ void loss_cross_entropy(const float* logits, const int* labels, const float*, float* value, float* grad, float t, float sign, float scale, int classes, int rows) {
+__global__ void loss_cross_entropy(const float* logits, const int* labels, const float*, float* value, float* grad, float t, float smoothing, float sign, float scale, int classes, int rows) {
   const int row = thread_index() / 32, lane = threadIdx.x & 31;
   if (row >= rows) return; // a whole warp
   const float* z = logits + (long long)row * classes;
   const int y = labels[row];
   const Softmax s = softmax(z, classes, t);
   // 1-p[y] as a sum of the others keeps its precision when p[y] is close to 1.
-  float others = 0;
-  for (int j = lane; j < classes; j += 32)
-    if (j != y) {
-      const float p = probability(s, z, j, t);
-      others += p;
-      grad[(long long)row * classes + j] = sign * p / t * scale;
-    }
+  const float log_rest = log1pf(s.rest), even = smoothing / classes; // smoothing spreads a share of the target
+  float others = 0, spread = 0;
+  for (int j = lane; j < classes; j += 32) {
+    spread += even * ((s.top - z[j]) / t + log_rest);
+    if (j == y) continue;
+    const float p = probability(s, z, j, t);
+    others += p;
+    grad[(long long)row * classes + j] = sign * (p - even) / t * scale;
+  }
   others = warp_sum(others);
+  spread = warp_sum(spread);
   if (lane == 0) {
-    grad[(long long)row * classes + y] = -sign * others / t * scale;
-    value[row] = sign * ((s.top - z[y]) / t + log1pf(s.rest));
+    grad[(long long)row * classes + y] = sign * (smoothing - even - others) / t * scale;
+    value[row] = sign * ((1 - smoothing) * ((s.top - z[y]) / t + log_rest) + spread);
   }
 }
 
 // loss_distill: soft holds the teacher's logits.
-__global__ void loss_distill(const float* logits, const int*, const float* soft, float* value, float* grad, float t, float sign, float scale, int classes, int rows) {
+__global__ void loss_distill(const float* logits, const int*, const float* soft, float* value, float* grad, float t, float, float sign, float scale, int classes, int rows) {
   const int row = thread_index() / 32, lane = threadIdx.x & 31;
   if (row >= rows) return;
   const float *z = logits + (long long)row * classes, *teacher = soft + (long long)row * classes;
@@ -85,7 +88,7 @@ __global__ void loss_distill(const float* logits, const int*, const float* soft,
 }
 
 // loss_margin: max over j != y of z[j], minus z[y]; the first of equals.
-__global__ void loss_margin(const float* logits, const int* labels, const float*, float* value, float* grad, float, float sign, float scale, int classes, int rows) {
+__global__ void loss_margin(const float* logits, const int* labels, const float*, float* value, float* grad, float, float, float sign, float scale, int classes, int rows) {
   const int row = thread_index() / 32, lane = threadIdx.x & 31;
   if (row >= rows) return;
   const float* z = logits + (long long)row * classes;
