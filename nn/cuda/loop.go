@@ -30,8 +30,6 @@ func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, err
 	switch kind := ""; l.Start {
 	case device.FromClean:
 		d.launch("attack_begin", each, clean, adv, best, state, i(size), i(l.Tau))
-	default:
-		return device.Counts{}, fmt.Errorf("cuda knows no start %d of an attack", l.Start)
 	case device.FromNormal:
 		kind = "normal_"
 		fallthrough
@@ -39,6 +37,8 @@ func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, err
 		d.upload(e.at(e.plan.example), bytesOf(l.Example[:e.rows]))
 		d.launch("attack_start_"+kind+suffix, each, clean, adv, best, state, i(size), f(l.Epsilon), f(l.StartStd),
 			u(l.Noise.Key[0]), u(l.Noise.Key[1]), ptr(e.at(e.plan.example)), u(l.Restart), i(l.Tau))
+	default:
+		return device.Counts{}, fmt.Errorf("cuda knows no start %d of an attack", l.Start)
 	}
 	e.addr[e.p.X] = e.at(e.plan.adv)
 	d.upload(e.at(e.plan.limits), bytesOf([]float32{l.StepSize, l.Epsilon}))
