@@ -109,6 +109,9 @@ func (w *comparing) measure(ctx context.Context, e *contender, opt Options) erro
 		err = r.examine(ctx, m)
 	}
 	if err == nil {
+		err = r.reportMembers(ctx, m)
+	}
+	if err == nil {
 		err = r.save()
 	}
 	if err != nil {
