@@ -5,7 +5,7 @@ import (
 )
 
 // Step is what a defence does to images before its network sees them, such as quantisation or a
-// random shift.
+// random shift. Its methods may be called concurrently.
 type Step interface {
 	// Forward transforms an image [H,W,C] in place. A random step draws by noise, which numbers
 	// the question, and example.
@@ -23,44 +23,35 @@ type Preprocessed struct {
 }
 
 // Logits implements Victim, through the step as it is.
-func (v Preprocessed) Logits(c *device.Call) error {
-	one, _ := v.forward(c)
-	return v.Victim.Logits(one)
-}
+func (v Preprocessed) Logits(c *device.Call) error { return v.Through(c, v.Victim.Logits) }
 
 // InputGrad implements Victim, with the step's Backward.
-func (v Preprocessed) InputGrad(c *device.Call) error {
-	one, x := v.forward(c)
-	if err := v.Victim.InputGrad(one); err != nil || c.InputGrad == nil {
-		return err
-	}
-	dx, size := make([]float32, len(x)), v.Input().Size()
-	c.InputGrad.Download(dx, 0)
-	for r := range c.Rows {
-		v.Step.Backward(dx[r*size:][:size], x[r*size:][:size], c.Noise, example(c, r))
-	}
-	c.InputGrad.Upload(dx, 0)
-	return nil
-}
+func (v Preprocessed) InputGrad(c *device.Call) error { return v.Through(c, v.Victim.InputGrad) }
 
 // Iterate implements Victim.
 func (v Preprocessed) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
 	return Iterate(v, c, l)
 }
 
-// forward returns the call on transformed images, and the images themselves.
-func (v Preprocessed) forward(c *device.Call) (one *device.Call, x []float32) {
+// Through asks f, a question to the network itself, about the transformed images, and takes the
+// gradient in them back to the images.
+func (v Preprocessed) Through(c *device.Call, f func(*device.Call) error) error {
 	size := v.Input().Size()
 	x, moved := make([]float32, c.Rows*size), make([]float32, c.Rows*size)
 	c.X.Download(x, 0)
 	copy(moved, x)
-	for r := range c.Rows {
-		v.Step.Forward(moved[r*size:][:size], c.Noise, example(c, r))
+	eachRow(c.Rows, func(r int) { v.Step.Forward(moved[r*size:][:size], c.Noise, example(c, r)) })
+	one := *c
+	one.X = v.New(len(moved))
+	one.X.Upload(moved, 0)
+	if err := f(&one); err != nil || c.InputGrad == nil {
+		return err
 	}
-	copied := *c
-	copied.X = v.New(len(moved))
-	copied.X.Upload(moved, 0)
-	return &copied, x
+	dx := moved
+	c.InputGrad.Download(dx, 0)
+	eachRow(c.Rows, func(r int) { v.Step.Backward(dx[r*size:][:size], x[r*size:][:size], c.Noise, example(c, r)) })
+	c.InputGrad.Upload(dx, 0)
+	return nil
 }
 
 // example is the number of row r, 0 where the call has none.

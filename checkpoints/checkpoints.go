@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 
+	"rampart/defenses/transform"
 	"rampart/nn"
 )
 
@@ -37,10 +38,12 @@ type Meta struct {
 	Version     int         `json:"version"` // set by Read; Write writes Version
 	Model       Model       `json:"model"`
 	ThreatModel ThreatModel `json:"threat_model"`
-	Figures     []Figure    `json:"figures"`
-	Seed        uint64      `json:"seed"`
-	Provenance  Provenance  `json:"provenance"`
-	Config      string      `json:"-"` // the config as resolved, in TOML
+	// Transforms stand before the network wherever it is used.
+	Transforms transform.Chain `json:"transforms,omitempty"`
+	Figures    []Figure        `json:"figures"`
+	Seed       uint64          `json:"seed"`
+	Provenance Provenance      `json:"provenance"`
+	Config     string          `json:"-"` // the config as resolved, in TOML
 }
 
 // Model says how to build the network, and what it takes and gives.

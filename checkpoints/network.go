@@ -6,6 +6,8 @@ import (
 	"image"
 	"math"
 
+	"rampart/attacks"
+	"rampart/defenses/transform"
 	"rampart/nn"
 	"rampart/nn/cpu"
 	"rampart/nn/device"
@@ -19,9 +21,13 @@ const loadRows = 64
 type Network struct {
 	Model *nn.Model
 	Meta  Meta
+	// Deployed is Model behind the transformations that belong to it; Model itself where there are
+	// none. Their random numbers are those of Meta.Seed.
+	Deployed attacks.Victim
 
 	x, logits device.Tensor // of one example
 	host      []float32     // the logits
+	asked     uint64        // predictions made: each has other random numbers
 }
 
 // Prediction is what a network says about one image.
@@ -79,7 +85,10 @@ func (f *File) Network(dev device.Device, rows int) (*Network, error) {
 	if err := m.SetWeights(f.Weights()); err != nil {
 		return nil, fmt.Errorf("the weights do not fit the architecture: %w", err)
 	}
-	return &Network{Model: m, Meta: f.Meta, x: m.New(spec.Input.Size()), logits: m.New(spec.Classes), host: make([]float32, spec.Classes)}, nil
+	if err := f.Meta.Transforms.Fits(spec.Input); err != nil {
+		return nil, err
+	}
+	return &Network{Model: m, Meta: f.Meta, Deployed: transform.Behind(m, f.Meta.Transforms, f.Meta.Seed), x: m.New(spec.Input.Size()), logits: m.New(spec.Classes), host: make([]float32, spec.Classes)}, nil
 }
 
 // Weights are the tensors, as nn.Model.SetWeights takes them.
@@ -100,7 +109,9 @@ func (n *Network) Predict(img image.Image) (Prediction, error) {
 	return n.PredictPixels(pixels)
 }
 
-// PredictPixels classifies one example, [H,W,C] in [0,1], of the network's own shape.
+// PredictPixels classifies one example, [H,W,C] in [0,1], of the network's own shape. Where a
+// transformation is random, asking again may give another answer; a network loaded anew begins with
+// the same.
 func (n *Network) PredictPixels(pixels []float32) (Prediction, error) {
 	if in := n.Model.Input(); len(pixels) != in.Size() {
 		return Prediction{}, fmt.Errorf("%d pixels, where the network takes images of %v: %d", len(pixels), in, in.Size())
@@ -111,9 +122,10 @@ func (n *Network) PredictPixels(pixels []float32) (Prediction, error) {
 		}
 	}
 	n.x.Upload(pixels, 0)
-	if err := n.Model.Logits(&device.Call{Rows: 1, X: n.x, Logits: n.logits}); err != nil {
+	if err := n.Deployed.Logits(&device.Call{Rows: 1, X: n.x, Logits: n.logits, Noise: n.asked}); err != nil {
 		return Prediction{}, err
 	}
+	n.asked++
 	n.logits.Download(n.host, 0)
 	best := device.Argmax(n.host)
 	p := Prediction{Class: best, Name: n.Meta.Model.Classes[best], Probabilities: softmax(n.host, n.host[best])}

@@ -79,8 +79,8 @@ func (d *Dataset) Image(i int, dst []float32) {
 		toUnit(dst, d.Pixels[i*size:(i+1)*size])
 		return
 	}
-	buffer := d.lazy.buffers.Get().([]byte)
-	toUnit(dst, d.lazy.image(d.Index(i), buffer))
+	buffer := d.lazy.buffers.Get().(*[]byte)
+	toUnit(dst, d.lazy.image(d.Index(i), *buffer))
 	d.lazy.buffers.Put(buffer)
 }
 

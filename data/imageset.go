@@ -183,13 +183,14 @@ type partLoad struct {
 // run decodes in parallel. With on_error = "fail" it stops at the first file in order that cannot
 // be read; one of another shape is always an error.
 func (l *partLoad) run() error {
-	scratch := sync.Pool{New: func() any { return make([]byte, l.size) }}
+	scratch := sync.Pool{New: func() any { b := make([]byte, l.size); return &b }}
 	parallel(len(l.entries), func(k int) {
 		if l.stop(k) {
 			return
 		}
-		dst := scratch.Get().([]byte)
-		defer scratch.Put(dst)
+		buffer := scratch.Get().(*[]byte)
+		defer scratch.Put(buffer)
+		dst := *buffer
 		if (k+1)*l.size <= len(l.bytes) {
 			dst = l.bytes[k*l.size : (k+1)*l.size]
 		}

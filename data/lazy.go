@@ -13,7 +13,7 @@ type lazy struct {
 	size    int // bytes of an image
 	kept    [][]byte
 	decode  func(i uint32, dst []byte) error // safe for concurrent use
-	buffers sync.Pool                        // of []byte of the size
+	buffers sync.Pool                        // of *[]byte of the size
 
 	mu  sync.Mutex
 	err error
@@ -21,7 +21,7 @@ type lazy struct {
 
 func newLazy(size int, kept [][]byte, decode func(i uint32, dst []byte) error) *lazy {
 	l := &lazy{size: size, kept: kept, decode: decode}
-	l.buffers.New = func() any { return make([]byte, size) }
+	l.buffers.New = func() any { b := make([]byte, size); return &b }
 	return l
 }
 

@@ -231,7 +231,7 @@ func (d *Natural) Step(s *Session, b *data.Batch) (Metrics, error) {
 	if err := s.upload(b); err != nil {
 		return Metrics{}, err
 	}
-	return s.updateSmoothed(s.x, b, 0, d.Smoothing)
+	return s.update(s.x, b, 0, d.Smoothing)
 }
 
 func init() {

@@ -60,7 +60,7 @@ func (d *EnsembleAT) Step(s *Session, b *data.Batch) (Metrics, error) {
 	if err != nil {
 		return Metrics{}, err
 	}
-	m, err := s.updateSmoothed(s.adv, b, rows, d.Smoothing)
+	m, err := s.update(s.adv, b, rows, d.Smoothing)
 	return m.count(counts), err
 }
 

@@ -61,7 +61,7 @@ func (s *Session) adversarial(a attacks.Attack, b *data.Batch, bend bend, smooth
 	if err != nil {
 		return Metrics{}, err
 	}
-	m, err := s.updateSmoothed(s.adv, b, len(b.Labels), smooth)
+	m, err := s.update(s.adv, b, len(b.Labels), smooth)
 	return m.count(counts), err
 }
 

@@ -83,7 +83,7 @@ func (d *PGDAT) Step(s *Session, b *data.Batch) (Metrics, error) {
 	if d.weighted() {
 		m, err = s.updatePairs(b, nn.Mixed{Adversarial: float32(d.Adversarial), Smoothing: float32(d.Label)}, false)
 	} else {
-		m, err = s.updateSmoothed(s.adv, b, rows, d.Smoothing)
+		m, err = s.update(s.adv, b, rows, d.Smoothing)
 	}
 	return m.count(counts), err
 }
@@ -94,7 +94,7 @@ func (s *Session) perturbCorrect(a attacks.Attack, b *data.Batch, n int, bend be
 		return s.perturb(a, b, 0, bend)
 	}
 	size, k := s.Model.Input().Size(), s.Model.Classes()
-	if err := s.Model.Logits(&device.Call{Rows: n, X: s.x, Logits: s.logits}); err != nil {
+	if err := s.answer(n, s.x, s.logits); err != nil {
 		return device.Counts{}, err
 	}
 	s.logits.Download(s.hostLogits[:n*k], 0)

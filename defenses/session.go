@@ -5,6 +5,7 @@ import (
 
 	"rampart/attacks"
 	"rampart/data"
+	"rampart/defenses/transform"
 	"rampart/nn"
 	"rampart/nn/device"
 	"rampart/nn/rng"
@@ -27,6 +28,8 @@ type Session struct {
 	// Noise draws the attacks' random starts, Dropout the masks.
 	Noise   rng.Stream
 	Dropout uint64
+	// Before, where not nil, is Model behind the transformations that it is to learn behind.
+	Before *transform.Network
 	// State is what a defence keeps from step to step, by name; a run saves it.
 	State map[string][]float32
 
@@ -38,8 +41,12 @@ type Session struct {
 	hostLogits, host []float32
 	labels           []int32
 	source           *nn.Model // that the attack is made on; nil is Model
+	index            []uint32  // of the batch
 	// gradient is what the one parameter gradient of a step goes through.
 	gradient func(*device.Call) error
+	// bounds and boxes are made by the first step that asks for them.
+	bounds *nn.Bounds
+	boxes  device.Tensor
 }
 
 // NewSession makes a session for batches of rows; see Rows for what m must take.
@@ -64,17 +71,23 @@ func (s *Session) upload(b *data.Batch) error {
 		return fmt.Errorf("a batch of %d in a session for %d", len(b.Labels), s.rows)
 	}
 	s.x.Upload(b.X, 0)
+	s.index = b.Index
 	return nil
+}
+
+// answer writes the network's logits for the batch's first n examples, in x, to out.
+func (s *Session) answer(n int, x, out device.Tensor) error {
+	var v attacks.Victim = s.Model
+	if s.Before != nil {
+		v = s.Before
+	}
+	return v.Logits(&device.Call{Rows: n, X: x, Logits: out, Noise: s.Dropout + uint64(s.Step), Example: s.index[:n]})
 }
 
 // update computes the parameter gradient on x, whose first adversarial rows were attacked. The
 // loss is cross-entropy on the labels or, in a distillation, on the teacher's outputs for the
 // clean images in s.x.
-func (s *Session) update(x device.Tensor, b *data.Batch, adversarial int) (Metrics, error) {
-	return s.updateSmoothed(x, b, adversarial, Smoothing{})
-}
-
-func (s *Session) updateSmoothed(x device.Tensor, b *data.Batch, adversarial int, smooth Smoothing) (Metrics, error) {
+func (s *Session) update(x device.Tensor, b *data.Batch, adversarial int, smooth Smoothing) (Metrics, error) {
 	rows := len(b.Labels)
 	c := device.Call{Rows: rows, X: x, Labels: b.Labels, Scale: 1 / float32(rows),
 		Loss: nn.CrossEntropy{Temperature: s.Temperature, Smoothing: float32(smooth.Label)}}
@@ -119,7 +132,15 @@ func (s *Session) teach(rows int) error {
 // rows are adversarial.
 func (s *Session) run(c *device.Call, adversarial int) (Metrics, error) {
 	c.Logits, c.Value, c.Noise = s.logits, s.value, s.Dropout+uint64(s.Step)
-	if err := s.gradient(c); err != nil {
+	gradient := s.gradient
+	if s.Before != nil {
+		c.Example = nil
+		for r := range c.Rows {
+			c.Example = append(c.Example, s.index[r%len(s.index)]) // rows come in groups of the batch
+		}
+		gradient = func(c *device.Call) error { return s.Before.Through(c, s.gradient) }
+	}
+	if err := gradient(c); err != nil {
 		return Metrics{}, err
 	}
 	k := s.Model.Classes()

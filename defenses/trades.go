@@ -5,7 +5,6 @@ import (
 	"rampart/configs"
 	"rampart/data"
 	"rampart/nn"
-	"rampart/nn/device"
 	"rampart/nn/registry"
 )
 
@@ -51,7 +50,7 @@ func (d *TRADES) Step(s *Session, b *data.Batch) (Metrics, error) {
 		return Metrics{}, err
 	}
 	n := len(b.Labels)
-	if err := s.Model.Logits(&device.Call{Rows: n, X: s.x, Logits: s.soft}); err != nil {
+	if err := s.answer(n, s.x, s.soft); err != nil {
 		return Metrics{}, err
 	}
 	counts, err := s.perturb(d.With.Value, b, n, awayFrom(s.soft))

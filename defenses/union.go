@@ -101,7 +101,7 @@ func (s *Session) strongest(b *data.Batch, found [][]float32) ([]float32, error)
 	worst, best, grad := make([]float32, n*size), make([]float32, n), make([]float32, n*k)
 	for i, rows := range found {
 		s.adv.Upload(rows, 0)
-		if err := s.Model.Logits(&device.Call{Rows: n, X: s.adv, Logits: s.logits}); err != nil {
+		if err := s.answer(n, s.adv, s.logits); err != nil {
 			return nil, fmt.Errorf("the union's strongest: %w", err)
 		}
 		s.logits.Download(s.hostLogits[:n*k], 0)

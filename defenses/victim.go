@@ -28,6 +28,9 @@ func (v bent) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
 // victim is the network in training as its attack meets it: with the steps of the curriculum.
 func (s *Session) victim(b bend) attacks.Victim {
 	var v attacks.Victim = s.Model
+	if s.Before != nil {
+		v = s.Before
+	}
 	if s.source != nil {
 		v = s.source
 	}

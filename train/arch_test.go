@@ -17,7 +17,8 @@ import (
 var layers = [][]string{
 	{"train"},
 	{"train/job"},
-	{"train/report", "checkpoints", "defenses", "attacks/audit", "attacks/attacktest"},
+	{"train/report", "checkpoints", "defenses", "defenses/smoothing", "attacks/audit", "attacks/attacktest"},
+	{"defenses/transform"},
 	{"attacks"},
 	{"configs", "data", "nn/backendtest"},
 	{"nn", "nn/cpu", "nn/cuda", "nn/cuda/ptx"},

@@ -53,6 +53,8 @@ type Subject struct {
 	Members []attacks.Victim
 	// Distilled says that the network was trained on another's outputs.
 	Distilled bool
+	// Before tells of transformations before the network; nil where there are none.
+	Before *Before
 	// Record holds what the report says of the claim, by the name of the fact; see check 16.
 	Record map[string]string
 	// N is how many examples the audit's own attacks see, evenly spaced.
@@ -65,6 +67,17 @@ type Subject struct {
 	// Stop ends the audit when it returns an error; Progress is told how many checks are done.
 	Stop     func() error
 	Progress attacks.Progress
+}
+
+// Before is what stands before a network.
+type Before struct {
+	Label string
+	// Substituted says that the victim's gradient is a stand-in (BPDA).
+	Substituted bool
+	// Random says that it draws random numbers; the audit's own attacks take their gradients in
+	// expectation over Draws of them.
+	Random bool
+	Draws  int
 }
 
 // check is one of the checks of a claim.
@@ -192,6 +205,9 @@ func (e *examination) stop() error {
 }
 
 func (e *examination) attack(v attacks.Victim, a attacks.Attack, d *data.Dataset) (*attacks.Result, error) {
+	if b := e.Before; b != nil && b.Random && v == e.Victim {
+		a = attacks.InExpectation(a, b.Draws)
+	}
 	return (&attacks.Runner{Victim: v, Noise: e.Noise, Stop: e.Stop}).Run(a, d)
 }
 

@@ -38,7 +38,8 @@ func record(e *examination) (Finding, error) {
 // adaptive is check 17: defences that have been broken before by an attack that knew them must have
 // met it here (Tramèr et al. 2020). Distilled networks are attacked with the margin loss on their
 // logits and by transfer (Carlini and Wagner 2016), ensembles as the combination, by each member
-// and by transfer between them, and whatever draws random numbers by expectation.
+// and by transfer between them, transformations through their gradient or a stand-in for it (BPDA), and
+// whatever draws random numbers by expectation (EOT; Athalye et al. 2018).
 func adaptive(e *examination) (Finding, error) {
 	var done, missing []string
 	need := func(ok bool, what string) {
@@ -56,6 +57,16 @@ func adaptive(e *examination) (Finding, error) {
 		need(true, "the combination that is deployed")
 		need(true, fmt.Sprintf("transfer from each of %d members", len(e.Members))) // check 8
 	}
+	if b := e.Before; b != nil {
+		through := "gradients through " + b.Label
+		if b.Substituted {
+			through += " with the identity for what has none (BPDA)"
+		}
+		need(e.result(knowing) != nil, through)
+		if b.Random {
+			need(e.result(isExpectation) != nil, "expectation over its draws (EOT)")
+		}
+	}
 	switch {
 	case len(missing) > 0:
 		return Finding{Verdict: Fail, Text: "no adaptive attack was run: missing " + strings.Join(missing, ", ")}, nil
@@ -63,6 +74,13 @@ func adaptive(e *examination) (Finding, error) {
 		return Finding{Verdict: Pass, Text: strings.Join(done, ", ")}, nil
 	}
 	return Finding{Verdict: Pass, Text: "a plain network: its gradients are its own"}, nil
+}
+
+// knowing says that an attack takes gradients of the network as it is deployed.
+func knowing(a attacks.Attack) bool {
+	_, oblivious := a.(attacks.Oblivious)
+	_, sourced := a.(attacks.Sourced)
+	return a.Gradients() > 0 && !oblivious && !sourced
 }
 
 // byMargin says that an attack ascends a loss that a saturated softmax does not flatten.

@@ -170,11 +170,17 @@ func TestTilesAgree(t *testing.T) {
 		if want == nil {
 			want = got
 		}
-		for name := range want {
-			for i, v := range got[name] {
-				if math.Float32bits(v) != math.Float32bits(want[name][i]) {
-					t.Fatalf("%s[%d] is %v with tiles for %d blocks, %v for 1", name, i, v, fill, want[name][i])
-				}
+		got.same(t, want)
+	}
+}
+
+// same compares bit for bit.
+func (o outcome) same(t *testing.T, want outcome) {
+	t.Helper()
+	for name := range want {
+		for i, v := range o[name] {
+			if math.Float32bits(v) != math.Float32bits(want[name][i]) {
+				t.Fatalf("%s[%d] is %v, want the bits of %v", name, i, v, want[name][i])
 			}
 		}
 	}

@@ -98,6 +98,70 @@ func TestNoWait(t *testing.T) {
 	}
 }
 
+// TestGraphs: from its second time on an attack's step is a graph, which gives the same bits, serves
+// other epsilons, and notices what else has changed.
+func TestGraphs(t *testing.T) {
+	d, machine := open(t, 1)
+	m, c, l := victim(t, d, nn.CrossEntropy{})
+	attack := func(change func(c *device.Call, l *device.Loop)) (adv []float32, graphs int) {
+		call, loop := *c, *l
+		change(&call, &loop)
+		before := machine.GraphLaunches
+		if _, err := m.Iterate(&call, &loop); err != nil {
+			t.Fatal(err)
+		}
+		return values(loop.Adv)[:call.Rows*25], machine.GraphLaunches - before
+	}
+	for _, test := range []struct {
+		name   string
+		change func(c *device.Call, l *device.Loop)
+		graphs int // the second time
+	}{
+		{"as it is", func(*device.Call, *device.Loop) {}, 5},
+		{"another epsilon", func(_ *device.Call, l *device.Loop) { l.Epsilon, l.StepSize = 0.05, 0.01 }, 5},
+		{"fewer rows", func(c *device.Call, _ *device.Loop) { c.Rows = 4 }, 5},
+		{"another norm, early stop", func(_ *device.Call, l *device.Loop) { l.Norm, l.EarlyStop, l.Epsilon = device.L2, true, 1 }, 5},
+		{"targeted", func(c *device.Call, l *device.Loop) { c.Loss, l.Targeted = nn.Targeted{Loss: nn.Margin{}}, true }, 5},
+		{"other images", func(c *device.Call, _ *device.Loop) {
+			x := d.New(c.X.Len())
+			x.Upload([]float32{0.5, 0.25}, 3)
+			c.X = x
+		}, 0},
+		{"one step", func(_ *device.Call, l *device.Loop) { l.Steps = 1 }, 0},
+		{"a loss without a kernel", func(c *device.Call, _ *device.Loop) { c.Loss = plain{} }, 0},
+	} {
+		first, _ := attack(test.change)
+		second, graphs := attack(test.change)
+		if !slices.Equal(first, second) {
+			t.Errorf("%s: the second time differs", test.name)
+		}
+		fresh, _ := open(t, 2)
+		other, call, loop := victim(t, fresh, nn.CrossEntropy{})
+		test.change(call, loop)
+		if call.X.(*Tensor).dev != fresh {
+			x := fresh.New(call.X.Len())
+			x.Upload([]float32{0.5, 0.25}, 3)
+			call.X = x
+		}
+		if _, err := other.Iterate(call, loop); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(first, values(loop.Adv)[:call.Rows*25]) {
+			t.Errorf("%s: it differs from the same on another device", test.name)
+		}
+		if graphs != test.graphs {
+			t.Errorf("%s: %d launches of graphs the second time, want %d", test.name, graphs, test.graphs)
+		}
+	}
+	for i := range 2*mostGraphs + 1 { // more kinds than are kept
+		scale := func(c *device.Call, _ *device.Loop) { c.Scale = 1 + float32(i) }
+		attack(scale)
+		if _, graphs := attack(scale); graphs != 5 {
+			t.Errorf("scale %d: %d launches of graphs", i+1, graphs)
+		}
+	}
+}
+
 // TestStartBits: the processor's random numbers, bit for bit where they are uniform, to 1e-6 where normal.
 func TestStartBits(t *testing.T) {
 	for _, norm := range []device.Norm{device.Linf, device.L2} {

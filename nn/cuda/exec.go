@@ -24,6 +24,8 @@ type executable struct {
 	rows    int
 	addr    []driver.Pointer // by buffer
 	profile *profile
+
+	graphs graphs
 }
 
 // step launches the kernels of one instruction.

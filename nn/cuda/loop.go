@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"rampart/nn/cuda/driver"
 	"rampart/nn/device"
 )
 
@@ -32,18 +33,21 @@ func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, err
 		d.launch("attack_begin", blocks(e.rows), clean, adv, best, state, i(size))
 	}
 	e.addr[e.p.X] = e.at(e.plan.adv)
-	for step := 0; step < l.Steps || step == l.Steps && l.KeepBest; step++ {
-		last := step == l.Steps
-		if last {
-			e.run(e.forward())
-		} else {
-			e.run(len(e.steps))
-		}
+	d.upload(e.at(e.plan.limits), bytesOf([]float32{l.StepSize, l.Epsilon}))
+	judge := func(last bool) {
 		d.launch("attack_judge", blocks(e.rows), ptr(e.addr[e.p.Logits]), ptr(e.addr[e.p.Value]), ptr(e.at(e.plan.labels)), adv, best, state,
 			i(size), i(classes), boolean(l.EarlyStop), boolean(l.KeepBest), boolean(l.Targeted), boolean(last))
-		if !last {
-			d.launch("attack_step_"+suffix, blocks(e.rows), clean, ptr(e.addr[e.p.InputGrad]), adv, state, i(size), f(l.StepSize), f(l.Epsilon))
-		}
+	}
+	key := graphKey{rows: e.rows, arena: d.arena, clean: driver.Pointer(clean.bits), soft: address(c.Soft), loss: lossKernel(c.Loss), scale: c.Scale,
+		noise: c.Noise, norm: l.Norm, earlyStop: l.EarlyStop, keepBest: l.KeepBest, targeted: l.Targeted}
+	e.repeat(l.Steps, key, func() {
+		e.run(len(e.steps))
+		judge(false)
+		d.launch("attack_step_"+suffix, blocks(e.rows), clean, ptr(e.addr[e.p.InputGrad]), adv, state, i(size), ptr(e.at(e.plan.limits)))
+	})
+	if l.KeepBest {
+		e.run(e.forward())
+		judge(true)
 	}
 	d.launch("attack_finish", blocks(e.rows), adv, best, state, ptr(address(l.Adv)), i(size), boolean(l.KeepBest))
 	d.launch("attack_counts", blocks(1), state, ptr(e.at(e.plan.counts)), i(e.rows))

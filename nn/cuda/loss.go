@@ -10,10 +10,7 @@ import (
 // it has one, otherwise on the processor.
 func (e *executable) applyLoss(logits, seed, value, classes int) {
 	d, c := e.dev, e.call
-	var k device.LossKernel
-	if l, ok := c.Loss.(device.KernelLoss); ok {
-		k = l.Kernel()
-	}
+	k := lossKernel(c.Loss)
 	kernel := "loss_" + k.Name
 	if files()[kernel] == "" {
 		e.hostLoss(logits, seed, value, classes)
@@ -27,6 +24,14 @@ func (e *executable) applyLoss(logits, seed, value, classes int) {
 	}
 	d.launch(kernel, warps(e.rows), ptr(e.addr[logits]), ptr(e.at(e.plan.labels)), ptr(address(c.Soft)),
 		ptr(e.addr[value]), ptr(e.addr[seed]), f(k.Temperature), f(k.Sign), f(c.Scale), i(classes), i(e.rows))
+}
+
+// lossKernel is the kernel that a loss names, the zero LossKernel for none.
+func lossKernel(l device.Loss) device.LossKernel {
+	if named, ok := l.(device.KernelLoss); ok {
+		return named.Kernel()
+	}
+	return device.LossKernel{}
 }
 
 // hostLoss fetches the logits, calls the loss, and puts its results on the device.

@@ -125,8 +125,8 @@ func TestMutants(t *testing.T) {
 	for _, m := range []struct {
 		name, file, kernel, pattern, with string
 	}{
-		{"projection onto 2 eps", "attack.ptx", "attack_step_linf", `ld\.param\.f32\s+(%f\d+), \[attack_step_linf_param_6\];`, "$0 add.f32 $1, $1, $1;"},
-		{"projection onto the L2 ball of 2 eps", "attack.ptx", "attack_step_l2", `ld\.param\.f32\s+(%f\d+), \[attack_step_l2_param_6\];`, "$0 add.f32 $1, $1, $1;"},
+		{"projection onto 2 eps", "attack.ptx", "attack_step_linf", `sub\.f32\s+(%f\d+), %f\d+, (%f\d+);`, "$0 sub.f32 $1, $1, $2;"},
+		{"projection onto the L2 ball of 2 eps", "attack.ptx", "attack_step_l2", `(?s)div\.rn\.f64.*?div\.rn\.f64\s+(%fd\d+), %fd\d+, %fd\d+;`, "$0 add.f64 $1, $1, $1;"},
 		{"start in the cube of 2 eps", "attack.ptx", "attack_start_linf", `ld\.param\.f32\s+(%f\d+), \[attack_start_linf_param_5\];`, "$0 add.f32 $1, $1, $1;"},
 		{"another block of random words", "attack.ptx", "attack_start_linf", `-845247145|-766435501|3449720151|3528531795`, "3528531797"},
 		{"a row too many", "dense.ptx", "dense_small", `ld\.param\.u32\s+(%r\d+), \[dense_small_param_6\];`, "$0 add.s32 $1, $1, 1;"},

@@ -17,8 +17,8 @@ type plan struct {
 	rowSum  int   // values of a row
 	rows    int
 
-	wholes, workspace, labels, example, adv, best, state, counts region
-	total                                                        int
+	wholes, workspace, labels, example, adv, best, state, counts, limits region
+	total                                                                int
 }
 
 // stateBytes is the size of struct State of kernels/attack.cu.
@@ -71,7 +71,7 @@ func newPlan(p *device.Program, workspace int) (*plan, error) {
 	if p.InputGrad >= 0 {
 		x := 4 * p.Rows * p.Buffers[p.X].Size
 		l.example, l.adv, l.best = take(4*p.Rows), take(x), take(x)
-		l.state, l.counts = take(stateBytes*p.Rows), take(3*8)
+		l.state, l.counts, l.limits = take(stateBytes*p.Rows), take(3*8), take(2*4)
 	}
 	return l, nil
 }

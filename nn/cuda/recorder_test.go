@@ -54,3 +54,9 @@ func (r *recorder) Launch(f driver.Function, _, _ [3]int, _ []byte, _ driver.Str
 	r.launches = append(r.launches, r.names[f-1])
 	return nil
 }
+
+func (r *recorder) Graphs() bool                                  { return false }
+func (r *recorder) Capture(driver.Stream) error                   { return nil }
+func (r *recorder) Captured(driver.Stream) (driver.Graph, error)  { return 1, nil }
+func (r *recorder) LaunchGraph(driver.Graph, driver.Stream) error { return nil }
+func (r *recorder) CloseGraph(driver.Graph) error                 { return nil }

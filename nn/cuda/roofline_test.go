@@ -186,7 +186,7 @@ What keeps the kernels from these bounds, and where cuDNN would be ahead:
 - No double buffering of shared memory, no asynchronous copies, and no tensor cores: TF32 would raise the arithmetic bound eightfold.
 - Patches are addressed anew for each element; input gradients of strided convolutions multiply the zeros between.
 - Pooling and normalisation are kernels of their own, so their inputs pass through memory once more.
-- Launches are not captured in graphs: where a row says "launch", the processor has to keep up.
+- Steps of an attack are launched as graphs; the gradient of the weights and the update are not, so there the processor has to keep up.
 `
 
 // TestRoofline keeps roofline.md what the shapes give.

@@ -11,6 +11,7 @@ import (
 	"rampart/configs"
 	"rampart/data"
 	"rampart/defenses"
+	"rampart/defenses/transform"
 	"rampart/nn"
 	"rampart/nn/registry"
 )
@@ -55,6 +56,8 @@ type Data struct {
 type Input struct {
 	Mean []float32 `toml:"mean"`
 	Std  []float32 `toml:"std"`
+	// Transform stands before the network, in this order.
+	Transform transform.Chain `toml:"transform,omitempty"`
 }
 
 // Stage is a length of training with its optimiser.
@@ -110,6 +113,9 @@ type Evaluation struct {
 	// CurveEps and CurveN say at which epsilons, and on how many images, accuracy is drawn.
 	CurveEps []configs.Number `toml:"curve_eps"`
 	CurveN   int              `toml:"curve_n"`
+	// Draws is the number of draws that each gradient is taken over where transformations draw
+	// random numbers (EOT).
+	Draws int `toml:"eot_samples"`
 }
 
 // Defaults implements configs.Defaulter.
@@ -173,6 +179,9 @@ func (e Evaluation) Validate() error {
 	if e.CurveN < 1 {
 		return registry.Errorf("curve_n", "%d must be at least 1", e.CurveN)
 	}
+	if e.Draws < 2 {
+		return registry.Errorf("eot_samples", "%d must be at least 2: one draw is no expectation", e.Draws)
+	}
 	last := 0.0
 	for _, v := range e.CurveEps {
 		if !(float64(v) > last) {
@@ -210,6 +219,9 @@ func (c Config) Validate() error {
 		if err := c.checkSources(); err != nil {
 			return err
 		}
+	}
+	if err := c.checkTransforms(); err != nil {
+		return err
 	}
 	return fileExists("init", c.Init)
 }
@@ -280,7 +292,7 @@ func defaultConfig() *Config {
 			StepsSchedule: choose[nn.Schedule]("constant"), LogEvery: 50},
 		Defense: choose[defenses.Defense]("pgd_at"),
 		Probe:   Probe{N: 500, Attack: choose[attacks.Attack]("pgd")},
-		Eval:    Evaluation{Protocol: ProtocolQuick, N: 1000, Batch: 256, CurveN: 200},
+		Eval:    Evaluation{Protocol: ProtocolQuick, N: 1000, Batch: 256, CurveN: 200, Draws: 20},
 	}
 	c.Train.Optimizer = choose[nn.Optimizer]("adam") // its own, for options are set in place
 	c.Train.Schedule = choose[nn.Schedule]("constant")

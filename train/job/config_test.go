@@ -55,7 +55,7 @@ func TestLoadErrors(t *testing.T) {
 		"distill.temperature=0":       `"distill.temperature": 0 must be above 0`,
 		"distill.teacher=none":        `"distill.teacher": checkpoint "none" cannot be read`,
 		"ensemble.members=1":          `"ensemble.members": 1: an ensemble has between 2 and 64`,
-		"ensemble.combine=vote":       `"ensemble.combine": unknown combination "vote": use "logits" or "probability"`,
+		"ensemble.combine=median":     `"ensemble.combine": unknown combination "median": use "logits", "probability" or "vote"`,
 		"data.download=true":          `"data.download": this data set has no published files to fetch`,
 		"data.on_error=skip":          `"data.on_error": "skip" is for data sets of image files`,
 		"data.on_error=stop":          `"data.on_error": "stop": use "fail" or "skip"`,

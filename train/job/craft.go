@@ -49,14 +49,17 @@ func Craft(ctx context.Context, cfg *Config, c CraftOptions, opt Options) error 
 	if err != nil {
 		return fmt.Errorf("%q: %w", c.Checkpoint, err)
 	}
+	r.chain = f.Meta.Transforms
+	v := r.behind(m)
+	a = r.meets(report.After, a)
 	r.state = newState()
 	r.evaluated = evaluatedAs(c.Checkpoint, f)
 	r.claim = a.Threat()
-	clean, err := attacks.Clean(m, r.test)
+	clean, err := attacks.Clean(v, r.test)
 	if err != nil {
 		return err
 	}
-	res, err := r.attack(ctx, report.After, m, a)
+	res, err := r.attack(ctx, report.After, v, a)
 	if err != nil {
 		return err
 	}

@@ -39,11 +39,12 @@ func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error
 	if err != nil {
 		return fmt.Errorf("%q: %w", eval.Checkpoint, err)
 	}
-	err = r.rows(ctx, report.After, m)
+	v := r.behind(m)
+	err = r.rows(ctx, report.After, v)
 	if err == nil && r.dir != "" {
-		err = r.curve(ctx, report.After, m)
+		err = r.curve(ctx, report.After, v)
 		if err == nil {
-			err = r.trace(ctx, m)
+			err = r.trace(ctx, v)
 		}
 	}
 	if err == nil {
@@ -94,6 +95,7 @@ func openEval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) (
 	if eval.Claim != nil {
 		r.claim = *eval.Claim
 	}
+	r.chain = f.Meta.Transforms
 	r.state = newState()
 	r.state.Data = r.source
 	r.evaluated = evaluatedAs(eval.Checkpoint, f)

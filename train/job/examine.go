@@ -21,8 +21,8 @@ func (r *run) examine(ctx context.Context, m *nn.Model) error {
 	if err != nil {
 		return err
 	}
-	s := &audit.Subject{Victim: m, Data: r.test, Threat: r.claim, Clean: results[0], Results: results[1:], Training: r.training,
-		Distilled: r.distilled, Record: r.recorded(), N: n, Noise: r.stream("checks"), Stop: ctx.Err}
+	s := &audit.Subject{Victim: r.behind(m), Data: r.test, Threat: r.claim, Clean: results[0], Results: results[1:], Training: r.training,
+		Distilled: r.distilled, Before: r.before(), Record: r.recorded(), N: n, Noise: r.stream("checks"), Stop: ctx.Err}
 	if s.Undefended, err = r.undefended(); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (r *run) examine(ctx context.Context, m *nn.Model) error {
 // results are a stage's outcomes as the attacks left them, the clean one first.
 func (r *run) results(stage string, v attacks.Victim) ([]*attacks.Result, error) {
 	var ran []attacks.Attack
-	for _, a := range r.attacks() {
+	for _, a := range r.attacks(stage) {
 		parts, err := attacks.Parts(a, v)
 		if err != nil {
 			return nil, err
@@ -96,7 +96,7 @@ func (r *run) memberNetworks(m *nn.Model) ([]attacks.Victim, error) {
 		if err != nil {
 			return nil, fmt.Errorf("member %d: %w", i+1, err)
 		}
-		list = append(list, member)
+		list = append(list, r.behind(member))
 	}
 	return list, nil
 }

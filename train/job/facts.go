@@ -11,7 +11,7 @@ import (
 
 // report puts together what has been measured so far.
 func (r *run) report() (*report.Report, error) {
-	rep := &report.Report{Run: r.name(), Facts: r.facts(), Classes: r.train.Classes, Notes: slices.Concat(r.notes, r.state.Warnings), Checks: r.state.Checks}
+	rep := &report.Report{Run: r.name(), Facts: r.facts(), Classes: r.train.Classes, Notes: slices.Concat(r.notes, r.state.Warnings, r.transformNotes()), Checks: r.state.Checks}
 	config, err := configTree(r.resolved())
 	if err != nil {
 		return nil, err
@@ -67,11 +67,11 @@ func (r *run) within(outcomes []report.Outcome) (list []report.Outcome, others [
 
 func (r *run) facts() report.Facts {
 	if e := r.evaluated; e != nil {
-		return report.Facts{Model: e.model, ThreatModel: e.threat + "; attacked in " + r.claim.String(), AdversarialShare: e.share, N: r.test.Len(), Seed: r.cfg.Seed,
+		return report.Facts{Model: e.model + r.behindText(), ThreatModel: e.threat + "; attacked in " + r.claim.String() + r.throughText(), AdversarialShare: e.share, N: r.test.Len(), Seed: r.cfg.Seed,
 			Selection: "as the checkpoint was trained"}
 	}
 	spec, _ := r.deployed("")
-	f := report.Facts{Model: spec.Name(), ThreatModel: r.cfg.threatText(), AdversarialShare: r.cfg.share(),
+	f := report.Facts{Model: spec.Name(), ThreatModel: r.cfg.threatText() + r.throughText(), AdversarialShare: r.cfg.share(),
 		N: r.test.Len(), Seed: r.cfg.Seed,
 		Selection: fmt.Sprintf("best weights by %s on %d of %d %s; no test image takes part in it",
 			r.cfg.Probe.Attack.Value.Label(), r.held.Len(), r.cfg.Data.HeldOut, r.heldFrom())}
@@ -81,6 +81,7 @@ func (r *run) facts() report.Facts {
 	if r.cfg.Teacher != nil {
 		f.Model += fmt.Sprintf(", taught by a hardened %s", r.teacherSpec().Name())
 	}
+	f.Model += r.behindText()
 	if r.cfg.Train.Average.Set() {
 		f.Selection += "; weights averaged by " + r.cfg.Train.Average.Name
 	}

@@ -38,6 +38,9 @@ func (r *run) writeCheckpoint(name string, spec nn.Spec, weights []nn.Weight, fi
 		threat := r.cfg.threat()
 		f.Meta.ThreatModel = checkpoints.ThreatModel{Norm: string(threat.Norm), Epsilon: float64(threat.Epsilon), AdversarialShare: r.cfg.share()}
 	}
+	if name == "best" || name == "last" {
+		f.Meta.Transforms = r.cfg.Input.Transform
+	}
 	for _, w := range weights {
 		f.Tensors = append(f.Tensors, checkpoints.Tensor(w))
 	}

@@ -77,15 +77,19 @@ func (r *run) gallery() (*report.Gallery, error) {
 		if err != nil {
 			return nil, err
 		}
+		var v attacks.Victim = m
+		if n.stage == report.After {
+			v = r.behind(m)
+		}
 		adv := r.state.examples[n.stage]
 		if adv == nil { // no PGD in the tables
-			res, err := attacks.Run(m, a, r.test.Slice(0, count), r.stream("evaluation"), func() error { return nil }, nil)
+			res, err := attacks.Run(v, r.meets(n.stage, a), r.test.Slice(0, count), r.stream("evaluation"), func() error { return nil }, nil)
 			if err != nil {
 				return nil, err
 			}
 			adv = res.Adv
 		}
-		panel, err := r.panel(m, n.title, adv, count)
+		panel, err := r.panel(v, n.title, adv, count)
 		if err != nil {
 			return nil, err
 		}
@@ -94,17 +98,18 @@ func (r *run) gallery() (*report.Gallery, error) {
 	return g, nil
 }
 
-func (r *run) panel(m *nn.Model, title string, adv []float32, count int) (*report.Panel, error) {
+func (r *run) panel(m attacks.Victim, title string, adv []float32, count int) (*report.Panel, error) {
 	size, k := r.test.Size(), m.Classes()
-	clean := make([]float32, count*size)
+	clean, index := make([]float32, count*size), make([]uint32, count)
 	for i := range count {
+		index[i] = r.test.Index(i)
 		r.test.Image(i, clean[i*size:(i+1)*size])
 	}
 	var z [2][]float32
 	for i, pixels := range [][]float32{clean, adv} {
 		x, out := m.New(count*size), m.New(count*k)
 		x.Upload(pixels, 0)
-		if err := m.Logits(&device.Call{Rows: count, X: x, Logits: out}); err != nil {
+		if err := m.Logits(&device.Call{Rows: count, X: x, Logits: out, Example: index}); err != nil {
 			return nil, err
 		}
 		z[i] = make([]float32, count*k)

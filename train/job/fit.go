@@ -11,6 +11,7 @@ import (
 	"rampart/attacks"
 	"rampart/data"
 	"rampart/defenses"
+	"rampart/defenses/transform"
 	"rampart/nn"
 	"rampart/train/report"
 )
@@ -146,6 +147,9 @@ func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
 			return nil, err
 		}
 	}
+	if chain := t.behind(); len(chain) > 0 {
+		s.Before = transform.New(m, chain, t.r.cfg.Seed)
+	}
 	if t.teacher == "" {
 		return s, nil
 	}
@@ -216,11 +220,12 @@ func (t *trainer) probe(step int) error {
 	if err != nil {
 		return err
 	}
-	clean, err := attacks.Clean(m, t.r.held)
+	v := transform.Behind(m, t.behind(), t.r.cfg.Seed)
+	clean, err := attacks.Clean(v, t.r.held)
 	if err != nil {
 		return err
 	}
-	robust, err := attacks.Run(m, t.r.cfg.Probe.Attack.Value, t.r.held, t.r.stream("probe"), func() error { return nil }, nil)
+	robust, err := attacks.Run(v, t.r.cfg.Probe.Attack.Value, t.r.held, t.r.stream("probe"), func() error { return nil }, nil)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"rampart/checkpoints"
 	"rampart/data"
 	"rampart/defenses"
+	"rampart/defenses/transform"
 	"rampart/nn"
 	"rampart/nn/device"
 	"rampart/nn/rng"
@@ -52,7 +53,9 @@ type run struct {
 	claim     attacks.Threat
 	training  attacks.Attack
 	distilled bool
-	baseline  nn.Spec
+	// chain stands before the network where it is deployed.
+	chain    transform.Chain
+	baseline nn.Spec
 	// evaluated tells of a network that this run has not trained; nil for one that it has.
 	evaluated *evaluated
 }
@@ -127,6 +130,10 @@ func newRunContext(ctx context.Context, cfg *Config, opt Options) (*run, error) 
 		}
 	}
 	r.claim, r.training, r.distilled, r.baseline = cfg.threat(), cfg.Defense.Value.Attack(), cfg.Distill != nil, r.spec()
+	r.chain = cfg.Input.Transform
+	if err := r.chain.Fits(r.spec().Input); err != nil {
+		return nil, &UsageError{fmt.Errorf("input.transform: %w", err)}
+	}
 	if err := r.checkAttacks(); err != nil {
 		return nil, &UsageError{err}
 	}
@@ -171,7 +178,7 @@ func (r *run) checkAttacks() error {
 	if err := check(r.cfg.Probe.Attack.Value); err != nil {
 		return fmt.Errorf("probe.attack: %w", err)
 	}
-	for i, a := range r.attacks() {
+	for i, a := range r.attacks(report.After) {
 		if err := check(a); err != nil {
 			return fmt.Errorf("eval.attack %d: %w", i+1, err)
 		}

@@ -26,14 +26,18 @@ func (r *run) measure(ctx context.Context, stage string, spec nn.Spec, weights [
 	if err != nil {
 		return err
 	}
-	if err := r.rows(ctx, stage, m); err != nil {
+	var v attacks.Victim = m
+	if stage == report.After {
+		v = r.behind(m)
+	}
+	if err := r.rows(ctx, stage, v); err != nil {
 		return err
 	}
-	if err := r.curve(ctx, stage, m); err != nil {
+	if err := r.curve(ctx, stage, v); err != nil {
 		return err
 	}
 	if stage == report.After {
-		err := r.trace(ctx, m)
+		err := r.trace(ctx, v)
 		if err == nil {
 			err = r.examine(ctx, m)
 		}
@@ -60,7 +64,7 @@ func (r *run) measure(ctx context.Context, stage string, spec nn.Spec, weights [
 
 // rows runs a stage's attacks, saving after each; what the state has already is not repeated.
 func (r *run) rows(ctx context.Context, stage string, v attacks.Victim) error {
-	list := r.attacks()
+	list := r.attacks(stage)
 	for i := r.state.Measured[stage]; i <= len(list); i++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -211,7 +215,7 @@ func (r *run) curve(ctx context.Context, stage string, v attacks.Victim) error {
 		r.state.Curves[stage] = []float64{float64(clean.Correct(some)) / float64(some.Len())}
 	}
 	for i := len(r.state.Curves[stage]) - 1; i < len(eps); i++ {
-		res, err := attacks.Run(v, r.curveAttack().At(float64(eps[i])), some, r.stream("evaluation"), ctx.Err, nil)
+		res, err := attacks.Run(v, r.meets(stage, r.curveAttack().At(float64(eps[i]))), some, r.stream("evaluation"), ctx.Err, nil)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"rampart/attacks"
 	"rampart/nn"
@@ -19,12 +20,15 @@ func (r *run) reportMembers(ctx context.Context, m *nn.Model) error {
 		return err
 	}
 	test := r.test.Slice(0, min(r.cfg.Eval.CurveN, r.test.Len()))
-	a := r.transferAttack()
+	a := r.meets(report.After, r.transferAttack())
 	c := &report.Comparison{Title: r.name() + ": the ensemble and its members", Model: m.Spec.Name(), ThreatModel: a.Threat().String(), N: test.Len(),
 		Seeds: []uint64{r.cfg.Seed}, Attacks: []string{a.Label()},
 		Notes: []string{"Mean loss is an attack on the ensemble that climbs the mean of its members' losses instead of the loss of their combination."}}
-	victims := append([]attacks.Victim{m}, members...)
-	sources := append(append([]attacks.Victim{}, victims...), attacks.MeanLoss{Victim: m, Members: members})
+	parameters, victims := []int{m.Parameters()}, []attacks.Victim{r.behind(m)}
+	for _, one := range members {
+		parameters, victims = append(parameters, one.(*nn.Model).Parameters()), append(victims, r.behind(one))
+	}
+	sources := append(slices.Clone(victims), attacks.MeanLoss{Victim: victims[0], Members: victims[1:]})
 	progress := report.NewProgress(r.opt.Stdout, r.opt.Quiet, "members", len(sources))
 	for i, source := range sources {
 		name := "ensemble"
@@ -57,7 +61,7 @@ func (r *run) reportMembers(ctx context.Context, m *nn.Model) error {
 			}
 			alone := report.NewMeasured()
 			alone.Clean, alone.Attacks[a.Label()] = float64(clean.Correct(test))/float64(test.Len()), row[i]
-			alone.Parameters = source.(*nn.Model).Parameters()
+			alone.Parameters = parameters[i]
 			c.Strategies = append(c.Strategies, report.Strategy{Name: name, Runs: []report.Measured{alone}})
 		}
 		progress.Set(i + 1)

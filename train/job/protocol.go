@@ -53,10 +53,14 @@ func (p Protocol) attacks(t attacks.Threat) []attacks.Attack {
 }
 
 // attacks lists what a stage's table measures after clean accuracy.
-func (r *run) attacks() []attacks.Attack {
+func (r *run) attacks(stage string) []attacks.Attack {
 	var list []attacks.Attack
 	for _, c := range r.cfg.Eval.Attacks {
-		list = append(list, c.Value)
+		list = append(list, r.meets(stage, c.Value))
 	}
-	return append(list, r.cfg.Eval.Protocol.attacks(r.claim)...)
+	list = append(list, r.naive(stage)...)
+	for _, a := range r.cfg.Eval.Protocol.attacks(r.claim) {
+		list = append(list, r.meets(stage, a))
+	}
+	return list
 }

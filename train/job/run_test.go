@@ -17,13 +17,14 @@ import (
 func TestWhole(t *testing.T) {
 	dir := unbroken(t)
 	for _, name := range []string{"best.safetensors", "last.safetensors", "baseline.safetensors", stateFile, "config.toml",
-		"log.jsonl", "report.md", "report.json", "curves.png", "robustness.png", "examples.png"} {
+		"log.jsonl", "report.md", "report.json", "report.html", "curves.png", "robustness.png", "examples.png",
+		"losses.png", "confusion.png", "attacks.png"} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 11 {
+	if err != nil || len(entries) != 15 {
 		t.Errorf("%d files: %v %v", len(entries), entries, err)
 	}
 	before, after := rows(t, dir, "before"), rows(t, dir, "after")
@@ -108,7 +109,7 @@ func TestInterruptedOften(t *testing.T) {
 	dir := newFolder(t)
 	o := quiet(dir)
 	for k := 0; ; k++ {
-		err := Train(stopAt(4+k%11+k), load(t), o)
+		err := Train(stopAt(4+k%11+4*k), load(t), o)
 		o.Resume = true
 		if err == nil {
 			break

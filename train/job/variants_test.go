@@ -256,7 +256,7 @@ func TestEval(t *testing.T) {
 			t.Errorf("the table says nothing of %q:\n%s", want, said.String())
 		}
 	}
-	if files := sortedKeys(snapshot(t, dir)); len(files) != 3 { // the reports and the state
+	if files := sortedKeys(snapshot(t, dir)); len(files) != 8 { // three reports, four figures and the state
 		t.Errorf("files: %q", files)
 	}
 	if err := Eval(context.Background(), load(t), EvalOptions{Checkpoint: best}, o); err == nil || err.Error() != fmt.Sprintf("%q is not empty: add -resume to go on with the run in it, or choose another -out", dir) {

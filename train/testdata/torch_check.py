@@ -64,7 +64,12 @@ def check(run, mnist, stage, file):
     return abs(reported - right) < 1e-6
 
 
-run, mnist = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-same = [check(run, mnist, "before", "baseline.safetensors"), check(run, mnist, "after", "best.safetensors")]
-if not all(same):
-    sys.exit("the accuracies differ")
+def main():
+    run, mnist = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    same = [check(run, mnist, "before", "baseline.safetensors"), check(run, mnist, "after", "best.safetensors")]
+    if not all(same):
+        sys.exit("the accuracies differ")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,8 @@ type (
 	Stream uintptr
 	// Event is a point in a stream.
 	Event uintptr
+	// Graph is a list of launches that is ready to be launched as one.
+	Graph uintptr
 	// Pointer is an address in device memory.
 	Pointer uint64
 )
@@ -74,6 +76,18 @@ type Driver interface {
 
 	// Launch runs a kernel; params are its parameters, laid out as in C. [cuLaunchKernel]
 	Launch(f Function, grid, block [3]int, params []byte, s Stream) error
+
+	// Graphs reports whether the driver has graphs (CUDA 11.4 and later).
+	Graphs() bool
+	// Capture makes a stream collect launches rather than do them, until Captured returns them as a graph.
+	// Nothing but launches may be asked for between. [cuStreamBeginCapture_v2, cuStreamEndCapture,
+	// cuGraphInstantiateWithFlags, cuGraphDestroy]
+	Capture(Stream) error
+	Captured(Stream) (Graph, error)
+	// LaunchGraph does a graph's launches, with the parameters that they were captured with. [cuGraphLaunch]
+	LaunchGraph(Graph, Stream) error
+	// CloseGraph gives it back. [cuGraphExecDestroy]
+	CloseGraph(Graph) error
 }
 
 // Description is what a person wants to know of a device.

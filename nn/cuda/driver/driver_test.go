@@ -49,6 +49,9 @@ func abi() string {
 		"CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR": attributeMinor,
 		"CU_STREAM_NON_BLOCKING":                       streamNonBlocking,
 		"CU_EVENT_DEFAULT":                             eventDefault,
+		"CU_STREAM_CAPTURE_MODE_THREAD_LOCAL":          captureThreadLocal,
+		"sizeof(CUgraph)":                              8,
+		"sizeof(CUgraphExec)":                          8,
 		"(size_t)CU_LAUNCH_PARAM_END":                  launchEnd,
 		"(size_t)CU_LAUNCH_PARAM_BUFFER_POINTER":       launchBufferPointer,
 		"(size_t)CU_LAUNCH_PARAM_BUFFER_SIZE":          launchBufferSize,
@@ -187,6 +190,14 @@ func TestCalls(t *testing.T) {
 	if err := d.Launch(f, [3]int{1, 1, 1}, [3]int{1, 1, 1}, make([]byte, maxParameterBytes+1), s); err == nil {
 		t.Error("a launch with too many parameters succeeds")
 	}
+	check(d.Capture(s))
+	g, err := d.Captured(s)
+	check(err)
+	if !d.Graphs() || g != 12 {
+		t.Errorf("graphs: %v, graph %d", d.Graphs(), g)
+	}
+	check(d.LaunchGraph(g, s))
+	check(d.CloseGraph(g))
 	e, err := d.NewEvent()
 	check(err)
 	check(d.Record(e, s))
@@ -237,6 +248,12 @@ func TestErrors(t *testing.T) {
 		cuEventRecord:             func() error { return d.Record(9, 7) },
 		cuEventSynchronize:        func() error { return d.Await(9) },
 		cuEventElapsedTime:        func() error { _, err := d.Elapsed(9, 9); return err },
+		cuStreamBeginCapture:      func() error { return d.Capture(7) },
+		cuStreamEndCapture:        func() error { _, err := d.Captured(7); return err },
+		cuGraphInstantiate:        func() error { _, err := d.Captured(7); return err },
+		cuGraphDestroy:            func() error { _, err := d.Captured(7); return err },
+		cuGraphLaunch:             func() error { return d.LaunchGraph(12, 7) },
+		cuGraphExecDestroy:        func() error { return d.CloseGraph(12) },
 		cuLaunchKernel:            func() error { return d.Launch(1, [3]int{1, 1, 1}, [3]int{1, 1, 1}, make([]byte, 8), 7) },
 	} {
 		name := symbols[function].name
@@ -264,6 +281,11 @@ func TestOpen(t *testing.T) {
 	compile(t, "-shared", "-fPIC", "-o", library, file)
 	if _, err := Open(library); err == nil || !strings.Contains(err.Error(), "too old") {
 		t.Errorf("a library without most functions: %v", err)
+	}
+	library = filepath.Join(t.TempDir(), "libcuda.so.1")
+	compile(t, "-shared", "-fPIC", "-DNO_GRAPHS", "-o", library, "testdata/standin.c")
+	if d, err := Open(library); err != nil || d.Graphs() {
+		t.Errorf("a driver without graphs: %v", err)
 	}
 	library = buildStandin(t)
 	setFail(t, library, "cuInit:100")

@@ -13,6 +13,7 @@ import (
 // libcuda calls the driver's library without cgo.
 type libcuda struct {
 	functions []uintptr
+	graphs    bool
 	launch    launchMemory
 }
 
@@ -33,8 +34,12 @@ func Open(library string) (Driver, error) {
 	c := &libcuda{functions: make([]uintptr, len(symbols))}
 	for i, s := range symbols {
 		if c.functions[i], err = find(open, s.name); err != nil {
+			if i >= cuStreamBeginCapture {
+				break // the driver has no graphs
+			}
 			return nil, fmt.Errorf("the CUDA driver is too old: %w", err)
 		}
+		c.graphs = i == len(symbols)-1
 	}
 	return c, c.call(cuInit, 0)
 }
@@ -267,3 +272,33 @@ func (c *libcuda) Launch(f Function, grid, block [3]int, params []byte, s Stream
 	return c.call(cuLaunchKernel, uintptr(f), uintptr(grid[0]), uintptr(grid[1]), uintptr(grid[2]),
 		uintptr(block[0]), uintptr(block[1]), uintptr(block[2]), 0, uintptr(s), 0, uintptr(unsafe.Pointer(&l.extra)))
 }
+
+// Graphs implements Driver.
+func (c *libcuda) Graphs() bool { return c.graphs }
+
+// Capture implements Driver.
+func (c *libcuda) Capture(s Stream) error {
+	return c.call(cuStreamBeginCapture, uintptr(s), captureThreadLocal)
+}
+
+// Captured implements Driver.
+func (c *libcuda) Captured(s Stream) (Graph, error) {
+	var list uintptr
+	if err := c.call(cuStreamEndCapture, uintptr(s), uintptr(unsafe.Pointer(&list))); err != nil {
+		return 0, err
+	}
+	var g Graph
+	err := c.call(cuGraphInstantiate, uintptr(unsafe.Pointer(&g)), list, 0)
+	if failed := c.call(cuGraphDestroy, list); err == nil {
+		err = failed
+	}
+	return g, err
+}
+
+// LaunchGraph implements Driver.
+func (c *libcuda) LaunchGraph(g Graph, s Stream) error {
+	return c.call(cuGraphLaunch, uintptr(g), uintptr(s))
+}
+
+// CloseGraph implements Driver.
+func (c *libcuda) CloseGraph(g Graph) error { return c.call(cuGraphExecDestroy, uintptr(g)) }

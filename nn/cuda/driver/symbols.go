@@ -42,6 +42,12 @@ const (
 	cuEventSynchronize
 	cuEventElapsedTime
 	cuLaunchKernel
+	cuStreamBeginCapture // from here on a driver may lack them
+	cuStreamEndCapture
+	cuGraphInstantiate
+	cuGraphLaunch
+	cuGraphDestroy
+	cuGraphExecDestroy
 )
 
 var symbols = []symbol{
@@ -79,6 +85,12 @@ var symbols = []symbol{
 	cuEventElapsedTime:        {"cuEventElapsedTime", []string{"float *", "CUevent", "CUevent"}},
 	cuLaunchKernel: {"cuLaunchKernel", []string{"CUfunction", "unsigned int", "unsigned int", "unsigned int", "unsigned int",
 		"unsigned int", "unsigned int", "unsigned int", "CUstream", "void **", "void **"}},
+	cuStreamBeginCapture: {"cuStreamBeginCapture_v2", []string{"CUstream", "CUstreamCaptureMode"}},
+	cuStreamEndCapture:   {"cuStreamEndCapture", []string{"CUstream", "CUgraph *"}},
+	cuGraphInstantiate:   {"cuGraphInstantiateWithFlags", []string{"CUgraphExec *", "CUgraph", "unsigned long long"}},
+	cuGraphLaunch:        {"cuGraphLaunch", []string{"CUgraphExec", "CUstream"}},
+	cuGraphDestroy:       {"cuGraphDestroy", []string{"CUgraph"}},
+	cuGraphExecDestroy:   {"cuGraphExecDestroy", []string{"CUgraphExec"}},
 }
 
 // Constants of cuda.h.
@@ -88,6 +100,7 @@ const (
 	attributeMinor       = 76   // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR
 	streamNonBlocking    = 1    // CU_STREAM_NON_BLOCKING
 	eventDefault         = 0    // CU_EVENT_DEFAULT
+	captureThreadLocal   = 1    // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 	launchEnd            = 0    // CU_LAUNCH_PARAM_END
 	launchBufferPointer  = 1    // CU_LAUNCH_PARAM_BUFFER_POINTER
 	launchBufferSize     = 2    // CU_LAUNCH_PARAM_BUFFER_SIZE

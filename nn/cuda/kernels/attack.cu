@@ -12,6 +12,11 @@ struct State {
   int zero, nonfinite;
 };
 
+// Limits of a step lie in memory, so that a captured graph serves when a schedule moves them.
+struct Limits {
+  float step, eps;
+};
+
 __device__ inline float clamp(float v, float lower, float upper) {
   if (v < lower) v = lower; // NaN stays
   if (v > upper) v = upper;
@@ -112,8 +117,9 @@ __global__ void attack_judge(const float* logits, const float* value, const int*
 
 // attack_step_linf moves by step along the gradient's sign, and projects onto the ball and [0,1]. A
 // gradient of 0 or NaN moves nothing.
-__global__ void attack_step_linf(const float* clean, const float* grad, float* adv, State* state, int size, float step, float eps) {
+__global__ void attack_step_linf(const float* clean, const float* grad, float* adv, State* state, int size, const Limits* limits) {
   const long long row = blockIdx.x;
+  const float step = limits->step, eps = limits->eps;
   if (state[row].done) return;
   int some = 0, bad = 0;
   for (int i = threadIdx.x; i < size; i += blockDim.x) {
@@ -132,8 +138,9 @@ __global__ void attack_step_linf(const float* clean, const float* grad, float* a
 
 // attack_step_l2 moves by step along the normalised gradient, and projects onto the ball and [0,1];
 // a gradient that is 0 everywhere, or not finite, moves nothing.
-__global__ void attack_step_l2(const float* clean, const float* grad, float* adv, State* state, int size, float step, float eps) {
+__global__ void attack_step_l2(const float* clean, const float* grad, float* adv, State* state, int size, const Limits* limits) {
   const long long row = blockIdx.x;
+  const float step = limits->step, eps = limits->eps;
   if (state[row].done) return;
   double squares = 0;
   for (int i = threadIdx.x; i < size; i += blockDim.x) squares += (double)grad[row * size + i] * grad[row * size + i];

@@ -1,7 +1,6 @@
 package ptx
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -27,16 +26,22 @@ type Machine struct {
 	functions []*kernel
 	streams   map[driver.Stream]*stream
 	events    map[driver.Event]*event
+	graphs    map[driver.Graph][]func() error
 	pinned    map[*byte]int
 	handles   uintptr
 	context   driver.Context
 	failed    error // the first fault; every call fails after it
 
-	// Launches and Synchronized count calls, for tests of what the executor asks for.
-	Launches, Synchronized int
+	// Launches, GraphLaunches and Synchronized count calls, for tests of what the executor asks for.
+	Launches, GraphLaunches, Synchronized int
 }
 
-type stream struct{ work []func() error }
+// stream holds work that nobody has waited for; while it captures, what a graph will do.
+type stream struct {
+	work      []func() error
+	capturing bool
+	captured  []func() error
+}
 
 type event struct {
 	owner *stream
@@ -47,7 +52,7 @@ type event struct {
 // NewMachine returns a machine whose warps and blocks run in an order drawn from seed.
 func NewMachine(seed uint64) *Machine {
 	return &Machine{workers: runtime.GOMAXPROCS(0), random: rand.New(rand.NewPCG(seed, 7)), next: 0x7f0000000000,
-		streams: map[driver.Stream]*stream{}, events: map[driver.Event]*event{}, pinned: map[*byte]int{}}
+		streams: map[driver.Stream]*stream{}, events: map[driver.Event]*event{}, graphs: map[driver.Graph][]func() error{}, pinned: map[*byte]int{}}
 }
 
 // loaded holds every module that this process has compiled, by its text.
@@ -92,6 +97,11 @@ func (m *Machine) ready(call string) error {
 	}
 	if m.context == 0 {
 		return &driver.Error{Call: call, Code: 201, Name: "CUDA_ERROR_INVALID_CONTEXT"}
+	}
+	for _, s := range m.streams {
+		if s.capturing && call != "cuLaunchKernel" && call != "cuStreamEndCapture" {
+			return &driver.Error{Call: call, Code: 900, Name: "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"}
+		}
 	}
 	return nil
 }
@@ -237,201 +247,6 @@ func (m *Machine) isPinned(b []byte) bool {
 		}
 	}
 	return false
-}
-
-// enqueue puts work on a stream, where it waits for someone who waits for it.
-func (m *Machine) enqueue(call string, s driver.Stream, work func() error) error {
-	if err := m.ready(call); err != nil {
-		return err
-	}
-	q := m.streams[s]
-	if q == nil {
-		return invalid(call, "there is no stream %d", s)
-	}
-	q.work = append(q.work, work)
-	return nil
-}
-
-// drain does a stream's work, up to an event if that is not nil.
-func (m *Machine) drain(q *stream, until *event) error {
-	for len(q.work) > 0 && !(until != nil && until.done) && m.failed == nil {
-		work := q.work[0]
-		q.work = q.work[1:]
-		if err := work(); err != nil {
-			m.failed = &driver.Error{Call: "an earlier launch", Code: 700, Name: "CUDA_ERROR_ILLEGAL_ADDRESS", Text: err.Error()}
-		}
-	}
-	return m.failed
-}
-
-// Upload implements driver.Driver.
-func (m *Machine) Upload(to driver.Pointer, from []byte, s driver.Stream) error {
-	if !m.isPinned(from) {
-		return invalid("cuMemcpyHtoDAsync", "the host memory is not pinned")
-	}
-	return m.enqueue("cuMemcpyHtoDAsync", s, func() error {
-		a := m.find(uint64(to), len(from))
-		if a == nil {
-			return fmt.Errorf("cuMemcpyHtoDAsync of %d bytes to %#x, %s", len(from), to, m.near(uint64(to)))
-		}
-		at := uint64(to) - a.base
-		copy(a.bytes[at:], from)
-		mark(a.written[at:][:len(from)])
-		return nil
-	})
-}
-
-func mark(written []byte) {
-	for i := range written {
-		written[i] = 255
-	}
-}
-
-// Download implements driver.Driver.
-func (m *Machine) Download(to []byte, from driver.Pointer, s driver.Stream) error {
-	if !m.isPinned(to) {
-		return invalid("cuMemcpyDtoHAsync", "the host memory is not pinned")
-	}
-	return m.enqueue("cuMemcpyDtoHAsync", s, func() error {
-		a := m.find(uint64(from), len(to))
-		if a == nil {
-			return fmt.Errorf("cuMemcpyDtoHAsync of %d bytes from %#x, %s", len(to), from, m.near(uint64(from)))
-		}
-		at := uint64(from) - a.base
-		if i := slices.Index(a.written[at:][:len(to)], 0); i >= 0 {
-			return fmt.Errorf("cuMemcpyDtoHAsync reads %d bytes from %#x; byte %d has never been written", len(to), from, i)
-		}
-		copy(to, a.bytes[at:])
-		return nil
-	})
-}
-
-// Copy implements driver.Driver.
-func (m *Machine) Copy(to, from driver.Pointer, bytes int, s driver.Stream) error {
-	return m.enqueue("cuMemcpyDtoDAsync", s, func() error {
-		a, b := m.find(uint64(to), bytes), m.find(uint64(from), bytes)
-		if a == nil || b == nil {
-			return fmt.Errorf("cuMemcpyDtoDAsync of %d bytes from %#x to %#x leaves the memory", bytes, from, to)
-		}
-		copy(a.bytes[uint64(to)-a.base:][:bytes], b.bytes[uint64(from)-b.base:])
-		copy(a.written[uint64(to)-a.base:][:bytes], b.written[uint64(from)-b.base:])
-		return nil
-	})
-}
-
-// Clear implements driver.Driver.
-func (m *Machine) Clear(to driver.Pointer, bytes int, s driver.Stream) error {
-	return m.enqueue("cuMemsetD8Async", s, func() error {
-		a := m.find(uint64(to), bytes)
-		if a == nil {
-			return fmt.Errorf("cuMemsetD8Async of %d bytes at %#x, %s", bytes, to, m.near(uint64(to)))
-		}
-		at := uint64(to) - a.base
-		clear(a.bytes[at:][:bytes])
-		mark(a.written[at:][:bytes])
-		return nil
-	})
-}
-
-// NewStream implements driver.Driver.
-func (m *Machine) NewStream() (driver.Stream, error) {
-	s := driver.Stream(m.handle())
-	m.streams[s] = &stream{}
-	return s, m.ready("cuStreamCreate")
-}
-
-// CloseStream implements driver.Driver.
-func (m *Machine) CloseStream(s driver.Stream) error {
-	err := m.Synchronize(s)
-	delete(m.streams, s)
-	return err
-}
-
-// Synchronize implements driver.Driver.
-func (m *Machine) Synchronize(s driver.Stream) error {
-	m.Synchronized++
-	if err := m.ready("cuStreamSynchronize"); err != nil {
-		return err
-	}
-	q := m.streams[s]
-	if q == nil {
-		return invalid("cuStreamSynchronize", "there is no stream %d", s)
-	}
-	return m.drain(q, nil)
-}
-
-// NewEvent implements driver.Driver.
-func (m *Machine) NewEvent() (driver.Event, error) {
-	e := driver.Event(m.handle())
-	m.events[e] = &event{done: true}
-	return e, m.ready("cuEventCreate")
-}
-
-// CloseEvent implements driver.Driver.
-func (m *Machine) CloseEvent(e driver.Event) error {
-	delete(m.events, e)
-	return m.ready("cuEventDestroy")
-}
-
-// Record implements driver.Driver.
-func (m *Machine) Record(e driver.Event, s driver.Stream) error {
-	ev := m.events[e]
-	if ev == nil {
-		return invalid("cuEventRecord", "there is no event %d", e)
-	}
-	// The event may be recorded again before this point is reached: only the last counts.
-	*ev = event{}
-	mine := ev
-	err := m.enqueue("cuEventRecord", s, func() error { mine.done, mine.at = true, time.Now(); return nil })
-	ev.owner = m.streams[s]
-	return err
-}
-
-// Await implements driver.Driver.
-func (m *Machine) Await(e driver.Event) error {
-	if err := m.ready("cuEventSynchronize"); err != nil {
-		return err
-	}
-	ev := m.events[e]
-	if ev == nil {
-		return invalid("cuEventSynchronize", "there is no event %d", e)
-	}
-	if ev.done {
-		return nil
-	}
-	return m.drain(ev.owner, ev)
-}
-
-// Elapsed implements driver.Driver.
-func (m *Machine) Elapsed(from, to driver.Event) (float32, error) {
-	a, b := m.events[from], m.events[to]
-	if a == nil || b == nil || !a.done || !b.done {
-		return 0, &driver.Error{Call: "cuEventElapsedTime", Code: 600, Name: "CUDA_ERROR_NOT_READY"}
-	}
-	return float32(b.at.Sub(a.at).Seconds() * 1e3), nil
-}
-
-// Launch implements driver.Driver.
-func (m *Machine) Launch(f driver.Function, grid, block [3]int, params []byte, s driver.Stream) error {
-	if f == 0 || int(f) > len(m.functions) {
-		return invalid("cuLaunchKernel", "there is no function %d", f)
-	}
-	m.Launches++
-	k, params := m.functions[f-1], slices.Clone(params)
-	if len(params) != k.paramSize {
-		return invalid("cuLaunchKernel", "kernel %s takes %d bytes of parameters, not %d", k.name, k.paramSize, len(params))
-	}
-	return m.enqueue("cuLaunchKernel", s, func() error { return m.launch(k, grid, block, params) })
-}
-
-// Check fails where work is left on a stream or a fault was not noticed.
-func (m *Machine) Check() error {
-	for _, s := range m.streams {
-		if len(s.work) > 0 {
-			return errors.New("a stream has work that nobody waited for")
-		}
-	}
-	return m.failed
 }
 
 var _ driver.Driver = (*Machine)(nil)

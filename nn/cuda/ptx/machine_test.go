@@ -244,6 +244,37 @@ func TestStreams(t *testing.T) {
 	}
 }
 
+// TestGraphs: a captured launch does nothing until the graph is launched, and nothing but launches is captured.
+func TestGraphs(t *testing.T) {
+	b := newBench(t)
+	buffer := b.buffer(make([]uint32, 64)...)
+	m, err := b.Load(append([]byte(kernelText("ld.global.u32 %r5, [%rd1]; add.s32 %r5, %r5, 3; st.global.u32 [%rd2], %r5;")), 0))
+	must(t, err)
+	f, err := b.Function(m, "k")
+	must(t, err)
+	params := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(buffer)), uint64(buffer))
+	must(t, b.Capture(b.stream))
+	must(t, b.Launch(f, [3]int{1, 1, 1}, [3]int{64, 1, 1}, params, b.stream))
+	if _, err := b.Alloc(4); err == nil || !strings.Contains(err.Error(), "CAPTURE_UNSUPPORTED") {
+		t.Errorf("an allocation during a capture gives %v", err)
+	}
+	g, err := b.Captured(b.stream)
+	must(t, err)
+	if got := b.words(buffer, 1)[0]; got != 0 {
+		t.Errorf("a captured launch wrote %d", got)
+	}
+	for range 4 {
+		must(t, b.LaunchGraph(g, b.stream))
+	}
+	if got := b.words(buffer, 64)[63]; got != 12 {
+		t.Errorf("four launches of a graph give %d, want 12", got)
+	}
+	must(t, b.CloseGraph(g))
+	if err := b.LaunchGraph(g, b.stream); err == nil {
+		t.Error("a closed graph was launched")
+	}
+}
+
 // TestMemory: what callers get wrong.
 func TestMemory(t *testing.T) {
 	b := newBench(t)

@@ -50,12 +50,14 @@ func (w *warp) sharedWrite(line int, word, v uint32) {
 type spot struct {
 	line, bytes int
 	size        uint64 // of all shared memory
+	top         int64  // the last address that fits
 	offset      uint64
 	r, d        int // register, -1 for none
 }
 
 func (c *compiler) spot(a arg, bytes int) *spot {
 	s := &spot{line: c.cur.line, bytes: bytes, size: uint64(c.k.sharedSize), offset: uint64(a.offset), r: -1, d: -1}
+	s.top = int64(s.size) - int64(bytes)
 	switch name := (arg{text: a.text}); {
 	case !strings.HasPrefix(a.text, "%"):
 		base, ok := c.symbols[a.text]
@@ -76,6 +78,9 @@ func (s *spot) word(w *warp, i int) uint32 {
 	at := s.offset
 	if s.r >= 0 {
 		at = uint64(w.r[s.r][i] + uint32(s.offset))
+		if at&uint64(s.bytes-1) == 0 && int64(at) <= s.top {
+			return uint32(at / 4)
+		}
 	} else if s.d >= 0 {
 		at += w.d[s.d][i]
 	}
@@ -105,17 +110,26 @@ func (c *compiler) loadShared(size, count int) operation {
 	}
 	return func(w *warp, mask uint32) {
 		b := w.b
-		// What this warp, or several, has read since the barrier has been checked already.
+		// What this warp, or several, has read since the barrier has been checked already. Lanes that
+		// follow each other often read the same words.
 		me, several := b.epoch<<8|w.id, b.epoch<<8|severalWarps
+		var last uint32
+		var values [4]uint32
 		for m := mask; m != 0; m &= m - 1 {
-			i := bits.TrailingZeros32(m) & 31
+			i := bits.TrailingZeros32(m) & (lanes - 1)
 			word := spot.word(w, i)
-			known, values := b.shadow[word:], b.shared[word:]
-			for j, slot := range slots {
-				if read := known[j].read; read != me && read != several {
-					w.sharedRead(spot.line, word+uint32(j))
+			if word != last || m == mask {
+				last = word
+				known, stored := b.shadow[word:], b.shared[word:]
+				for j := range slots {
+					if read := known[j].read; read != me && read != several {
+						w.sharedRead(spot.line, word+uint32(j))
+					}
+					values[j&3] = stored[j]
 				}
-				w.r[slot][i] = values[j]
+			}
+			for j, slot := range slots {
+				w.r[slot][i] = values[j&3]
 			}
 		}
 	}

@@ -106,3 +106,12 @@ CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned int gx, unsigned int gy, 
   memcpy(out + 7, (char *)extra[1] + 8, n - 8);
   return CUDA_SUCCESS;
 }
+
+#ifndef NO_GRAPHS // as before CUDA 10 and 11.4
+CUresult CUDAAPI cuStreamBeginCapture_v2(CUstream s, CUstreamCaptureMode m) { CALL("cuStreamBeginCapture_v2"); return s == (CUstream)7 && m == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE; }
+CUresult CUDAAPI cuStreamEndCapture(CUstream s, CUgraph *g) { CALL("cuStreamEndCapture"); *g = (CUgraph)11; return s == (CUstream)7 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
+CUresult CUDAAPI cuGraphInstantiateWithFlags(CUgraphExec *e, CUgraph g, unsigned long long flags) { CALL("cuGraphInstantiateWithFlags"); *e = (CUgraphExec)12; return g == (CUgraph)11 && !flags ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE; }
+CUresult CUDAAPI cuGraphLaunch(CUgraphExec e, CUstream s) { CALL("cuGraphLaunch"); return e == (CUgraphExec)12 && s == (CUstream)7 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
+CUresult CUDAAPI cuGraphDestroy(CUgraph g) { CALL("cuGraphDestroy"); return g == (CUgraph)11 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
+CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec e) { CALL("cuGraphExecDestroy"); return e == (CUgraphExec)12 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
+#endif

@@ -1,0 +1,104 @@
+package defenses_test
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"rampart/defenses"
+	"rampart/nn"
+	"rampart/nn/device"
+)
+
+// TestGaussian: a step's rows are the images plus noise that depends on example, step and draw alone.
+func TestGaussian(t *testing.T) {
+	m, b := model(t, 2, 1, hidden), batch(1)
+	s := session(m, 6)
+	got := step(t, &defenses.Gaussian{Sigma: 0.5, Draws: 2}, s, b)
+	g := gradient(m)
+	x, labels, noise := make([]float32, 0, 2*rows*pixels), []int32{}, make([]float32, pixels)
+	for draw := range 2 {
+		for r := range rows {
+			s.Noise.Normal(noise, 0, 0.5, b.Index[r], 6, uint32(draw))
+			for i, v := range noise {
+				x = append(x, b.X[r*pixels+i]+v)
+			}
+		}
+		labels = append(labels, b.Labels...)
+	}
+	if slices.Max(x) < 1.2 || slices.Min(x) > -0.2 {
+		t.Errorf("noise is cut: values between %v and %v", slices.Min(x), slices.Max(x))
+	}
+	if want := byHand(t, m, x, labels, nn.CrossEntropy{}); !slices.Equal(g, want) {
+		t.Error("the gradient is not that of the noisy rows")
+	}
+	if got.Rows != rows || got.CleanRows != 2*rows || got.AdversarialRows != 0 {
+		t.Errorf("metrics %+v", got)
+	}
+}
+
+// TestIBPSchedule: clean images first, then both move linearly to their values.
+func TestIBPSchedule(t *testing.T) {
+	d := &defenses.IBP{Epsilon: 0.4, Kappa: 0.5, Warmup: 0.1, Ramp: 0.4}
+	for _, c := range []struct{ at, epsilon, kappa float64 }{{0, 0, 1}, {0.1, 0, 1}, {0.2, 0.1, 0.875}, {0.3, 0.2, 0.75}, {0.5, 0.4, 0.5}, {1, 0.4, 0.5}} {
+		epsilon, kappa := d.At(c.at)
+		if math.Abs(epsilon-c.epsilon)+math.Abs(kappa-c.kappa) > 1e-12 {
+			t.Errorf("at %v: eps %v, kappa %v, want %v, %v", c.at, epsilon, kappa, c.epsilon, c.kappa)
+		}
+	}
+	if epsilon, kappa := (&defenses.IBP{Epsilon: 0.4, Kappa: 0.5}).At(0); epsilon != 0.4 || kappa != 0.5 {
+		t.Errorf("without a ramp: eps %v, kappa %v", epsilon, kappa)
+	}
+}
+
+// TestIBP: the gradient is kappa times that of the clean images and 1-kappa times that of the bounds;
+// with an eps of almost nothing both are the clean one.
+func TestIBP(t *testing.T) {
+	m, b := model(t, 2, 1, hidden), batch(1)
+	step(t, &defenses.IBP{Epsilon: 1e-6, Kappa: 0.25}, session(m, 0), b)
+	if d := farthest(gradient(m), byHand(t, m, b.X, b.Labels, nn.CrossEntropy{})); d > 1e-3 {
+		t.Errorf("almost without a box the gradient is %v from the clean one", d)
+	}
+	s := session(m, 0)
+	s.EpsilonScale = 0.5
+	got := step(t, &defenses.IBP{Epsilon: 0.2, Kappa: 0.25}, s, b)
+	g := gradient(m)
+	clean := byHand(t, m, b.X, b.Labels, nn.CrossEntropy{})
+	bounds, err := nn.NewBounds(m, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := make([]float32, 2*rows*pixels)
+	bounds.Box(box, b.X, 0.1)
+	c := &device.Call{Rows: rows, X: m.New(len(box)), Labels: b.Labels, Loss: nn.WorstCase{}, Scale: 1.0 / rows, Value: m.New(rows)}
+	c.X.Upload(box, 0)
+	if err := bounds.AddGrad(c); err != nil {
+		t.Fatal(err)
+	}
+	both := gradient(m)
+	for i, v := range clean {
+		both[i] = 0.25*v + 0.75*(both[i]-v)
+	}
+	if d := farthest(g, both); d > 1e-6 {
+		t.Errorf("the gradient is %v from its parts", d)
+	}
+	if got.Rows != rows || got.CleanRows != rows || got.AdversarialRows != 0 {
+		t.Errorf("metrics %+v", got)
+	}
+}
+
+func TestCertifiedOptions(t *testing.T) {
+	for want, d := range map[string]defenses.Defense{
+		"sigma":  &defenses.Gaussian{Draws: 1},
+		"draws":  &defenses.Gaussian{Sigma: 1},
+		"eps":    &defenses.IBP{Epsilon: 1.5},
+		"kappa":  &defenses.IBP{Epsilon: 0.1, Kappa: 1},
+		"warmup": &defenses.IBP{Epsilon: 0.1, Warmup: 1},
+		"ramp":   &defenses.IBP{Epsilon: 0.1, Warmup: 0.6, Ramp: 0.5},
+	} {
+		if err := d.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: error %v, want one of %q", d, err, want)
+		}
+	}
+}

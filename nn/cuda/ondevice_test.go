@@ -1,0 +1,59 @@
+package cuda
+
+import (
+	"os"
+	"strconv"
+	"testing"
+
+	"rampart/nn/backendtest"
+	"rampart/nn/device"
+)
+
+// gpuNumber is the GPU that RAMPART_CUDA names; without it there is none to test on.
+func gpuNumber(t *testing.T) int {
+	t.Helper()
+	n, err := strconv.Atoi(os.Getenv("RAMPART_CUDA"))
+	if err != nil {
+		t.Skip("RAMPART_CUDA does not give the number of a GPU; nn/cuda/ondevice.sh runs this")
+	}
+	return n
+}
+
+func openGPU(t *testing.T) *Device {
+	t.Helper()
+	d, err := Open(gpuNumber(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestOnDeviceSuite is the executors' suite on a GPU.
+func TestOnDeviceSuite(t *testing.T) {
+	gpuNumber(t)
+	backendtest.RunAll(t, func(int) device.Device { return openGPU(t) })
+}
+
+// TestOnDeviceShort compares a GPU with the processor, and, bit for bit, with itself.
+func TestOnDeviceShort(t *testing.T) {
+	for _, wide := range []bool{false, true} {
+		var first outcome
+		for range 3 {
+			d := openGPU(t)
+			if wide {
+				d.fill = 1
+			}
+			got, err := work(d, wide)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := got.differs(reference(t, wide)); err != nil {
+				t.Errorf("wide %v: %v", wide, err)
+			}
+			if first == nil {
+				first = got
+			}
+			got.same(t, first)
+		}
+	}
+}
