@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"rampart/defenses/transform"
 	"rampart/train/report"
 )
 
@@ -40,6 +41,7 @@ type contender struct {
 	measured report.Measured
 	curve    []float64 // accuracies from epsilon 0 on
 	model    string
+	chain    transform.Chain // that the network is deployed behind
 	err      error
 }
 

@@ -13,7 +13,7 @@ import (
 	"rampart/attacks"
 	"rampart/checkpoints"
 	"rampart/data"
-	"rampart/nn"
+	"rampart/defenses/transform"
 	"rampart/nn/device"
 	"rampart/train/report"
 )
@@ -112,8 +112,8 @@ func (w *comparing) curve(name string, runs [][]float64) report.EpsCurve {
 	return c
 }
 
-// open builds a contender's network.
-func (w *comparing) open(ctx context.Context, e *contender) (*nn.Model, error) {
+// open builds a contender's network as it is deployed.
+func (w *comparing) open(ctx context.Context, e *contender) (attacks.Victim, error) {
 	path := filepath.Join(e.dir, "best.safetensors")
 	if w.common == nil {
 		cfg, err := w.evalConfig(e)
@@ -130,7 +130,11 @@ func (w *comparing) open(ctx context.Context, e *contender) (*nn.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.common.network(f.Meta.Model.Spec, f.Weights(), w.Eval.Batch)
+	m, err := w.common.network(f.Meta.Model.Spec, f.Weights(), w.Eval.Batch)
+	if err != nil {
+		return nil, err
+	}
+	return transform.Behind(m, e.chain, e.cfg.Seed), nil
 }
 
 // timings is how often the forward pass is timed; the fastest counts.
@@ -174,7 +178,11 @@ func (w *comparing) transfer(ctx context.Context, c *report.Comparison, done []*
 		if err != nil {
 			return err
 		}
-		res, err := attacks.Run(m, a, test, w.common.stream("transfer"), ctx.Err, nil)
+		adapted := a
+		if e.chain.Random() {
+			adapted = attacks.InExpectation(a, w.Eval.Draws)
+		}
+		res, err := attacks.Run(m, adapted, test, w.common.stream("transfer"), ctx.Err, nil)
 		if err != nil {
 			return err
 		}
@@ -222,7 +230,11 @@ func accuracyOn(v attacks.Victim, pixels []float32, d *data.Dataset) (float64, e
 	for start := 0; start < d.Len(); start += most {
 		n := min(most, d.Len()-start)
 		x.Upload(pixels[start*size:(start+n)*size], 0)
-		if err := v.Logits(&device.Call{Rows: n, X: x, Logits: z}); err != nil {
+		index := make([]uint32, n) // by which a random transformation draws
+		for i := range index {
+			index[i] = d.Index(start + i)
+		}
+		if err := v.Logits(&device.Call{Rows: n, X: x, Logits: z, Example: index}); err != nil {
 			return 0, err
 		}
 		z.Download(host[:n*k], 0)

@@ -101,12 +101,16 @@ func (w *comparing) measure(ctx context.Context, e *contender, opt Options) erro
 	if err != nil {
 		return fmt.Errorf("%q: %w", path, err)
 	}
-	err = r.rows(ctx, report.After, m)
+	v := r.behind(m)
+	err = r.rows(ctx, report.After, v)
 	if err == nil {
-		err = r.curve(ctx, report.After, m)
+		err = r.curve(ctx, report.After, v)
 	}
 	if err == nil {
 		err = r.examine(ctx, m)
+	}
+	if err == nil {
+		err = r.reportMembers(ctx, m)
 	}
 	if err == nil {
 		err = r.save()
@@ -118,8 +122,8 @@ func (w *comparing) measure(ctx context.Context, e *contender, opt Options) erro
 	if err != nil {
 		return err
 	}
-	e.curve, e.model = r.state.Curves[report.After], f.Meta.Model.Spec.Name()
-	if err := w.read(e, rep, m.Parameters()); err != nil {
+	e.curve, e.model, e.chain = r.state.Curves[report.After], f.Meta.Model.Spec.Name(), r.chain
+	if err := w.read(e, rep, len(r.naive(report.After)), m.Parameters()); err != nil {
 		return err
 	}
 	return r.writeReports(rep)
@@ -132,9 +136,11 @@ func (w *comparing) evalConfig(e *contender) (*Config, error) {
 	return clone(&cfg)
 }
 
-// read takes the contender's figures from its report and its training state.
-func (w *comparing) read(e *contender, rep *report.Report, parameters int) error {
+// read takes the contender's figures from its report and its training state. After the config's own
+// attacks come naive ones, which know nothing of a transformation and are no column.
+func (w *comparing) read(e *contender, rep *report.Report, naive, parameters int) error {
 	m, names := report.NewMeasured(), w.columns()
+	own := len(w.Eval.Attacks)
 	for _, row := range rep.Rows {
 		switch {
 		case row.Stage != report.After || row.Group != "":
@@ -142,10 +148,12 @@ func (w *comparing) read(e *contender, rep *report.Report, parameters int) error
 			m.Clean = row.Accuracy
 		case row.Attack == report.WorstCaseName:
 			m.Worst = row.Accuracy
+		case own == 0 && naive > 0:
+			naive--
 		case len(names) == 0:
 			return errors.New("there are more rows than attacks")
 		default:
-			m.Attacks[names[0]], names = row.Accuracy, names[1:]
+			m.Attacks[names[0]], names, own = row.Accuracy, names[1:], max(own-1, 0)
 		}
 	}
 	headline, err := rep.Headline()

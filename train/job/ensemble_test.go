@@ -2,11 +2,13 @@ package job
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,4 +171,50 @@ func argmax(z []float64) int {
 		row[i] = float32(v)
 	}
 	return device.Argmax(row)
+}
+
+// TestMembersReported: an ensemble's folder sets it beside its members, and shows what passes from
+// one to the other.
+func TestMembersReported(t *testing.T) {
+	var said strings.Builder
+	dir := newFolder(t)
+	o := quiet(dir)
+	o.Stdout = &said
+	if err := Train(context.Background(), load(t, "ensemble.members=2", "train.epochs=2"), o); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "members.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Rows     []comparedRow
+		Transfer struct {
+			Names    []string
+			Accuracy [][]*float64
+		}
+	}
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if names := got.Transfer.Names; !slices.Equal(names, []string{"ensemble", "member 1", "member 2", "mean loss"}) || len(got.Rows) != 3 {
+		t.Fatalf("%d rows, transfer between %q", len(got.Rows), names)
+	}
+	m := got.Transfer.Accuracy
+	for i := range 3 {
+		if m[i][3] != nil || *got.Rows[i].Attacks["PGD-3"] != *m[i][i] || got.Rows[i].Clean == nil {
+			t.Errorf("row %d: %+v, transfer %v", i, got.Rows[i], m[i])
+		}
+		for k := range m {
+			if *m[k][i] < *m[i][i]-0.2 { // 20 images: four of them
+				t.Errorf("the network in column %d is hurt more by row %d than by itself", i, k)
+			}
+		}
+	}
+	if !strings.Contains(said.String(), "mean loss") {
+		t.Error("the table is not printed")
+	}
+	if _, err := os.Stat(filepath.Join(unbroken(t), "members.json")); err == nil {
+		t.Error("a network without members has a report of them")
+	}
 }

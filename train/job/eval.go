@@ -63,6 +63,9 @@ func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error
 	if err := rep.WriteAfter(r.opt.Stdout); err != nil {
 		return err
 	}
+	if err := r.reportMembers(ctx, m); err != nil {
+		return r.evalStopped(err)
+	}
 	if r.dir == "" {
 		return nil
 	}

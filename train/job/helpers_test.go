@@ -228,7 +228,7 @@ func results(t testing.TB, dir string) map[string]string {
 			t.Fatal(err)
 		}
 		switch name {
-		case stateFile, "report.md": // both hold times; report.json says the same
+		case stateFile, "report.md", "report.html": // they hold times; report.json says the same
 			text = nil
 		case "report.json":
 			text = timeless(t, text)

@@ -59,7 +59,10 @@ func (r *run) measure(ctx context.Context, stage string, spec nn.Spec, weights [
 	if stage == report.Before {
 		return rep.WriteBefore(r.opt.Stdout)
 	}
-	return rep.WriteAfter(r.opt.Stdout)
+	if err := rep.WriteAfter(r.opt.Stdout); err != nil {
+		return err
+	}
+	return r.reportMembers(ctx, m)
 }
 
 // rows runs a stage's attacks, saving after each; what the state has already is not repeated.
