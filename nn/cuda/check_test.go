@@ -78,7 +78,7 @@ func work(dev device.Device, wide bool) (outcome, error) {
 		// Steps of 0.8 eps reach the ball's surface, so that a wrong projection shows; one gradient at the clean
 		// example, so that rounding does not.
 		eps := []float32{0.1, 0.5, 2}[norm]
-		for _, l := range []device.Loop{{Steps: 1, StepSize: 3 * eps}, {Steps: 1, StepSize: eps / 2}, {Start: device.FromUniform, Restart: 2}} {
+		for _, l := range []device.Loop{{Steps: 1, StepSize: 3 * eps}, {Steps: 1, StepSize: eps / 2}, {Start: device.FromUniform, Restart: 2}, {Start: device.FromNormal, StartStd: eps}} {
 			l.Norm, l.Epsilon, l.Sparsity, l.Example, l.Noise, l.Adv = norm, eps, 0.2, example, rng.New(5, "start"), dev.New(len(x))
 			counts, err := m.Iterate(call, &l)
 			if err != nil {

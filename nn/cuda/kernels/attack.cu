@@ -112,7 +112,6 @@ __global__ void attack_step_l1(const float* clean, const float* grad, float* adv
     state[row].nonfinite += !(squares < INFINITY);
   }
   if (squares > 0 && squares < INFINITY) slide(adv + at, grad + at, size, limits->step, most);
-  __syncthreads();
   project_l1(adv + at, clean + at, size, limits->eps);
 }
 

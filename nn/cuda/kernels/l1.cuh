@@ -53,7 +53,6 @@ __device__ inline void slide(float* adv, const float* grad, int size, float step
     if (at_least(limit | bit) >= most) limit |= bit;
   limit = max(limit, 1u); // zeros never move
   const double length = step / at_least(limit);
-  __syncthreads();
   for (int i = threadIdx.x; i < size; i += blockDim.x)
     if (__float_as_uint(open_size(adv[i], grad[i])) >= limit) adv[i] += (float)(grad[i] < 0 ? -length : length);
 }

@@ -60,7 +60,7 @@ __device__ void start(const float* clean, float* adv, float* best, State* state,
     adv[i] = norm == linf ? clamp(v, x - eps, x + eps) : v;
   });
   if (norm == l1 && gaussian) {
-    __syncthreads();
+    __syncthreads(); // draws come in fours, the projection takes pixels one by one
     project_l1(adv, clean, draw.size, eps);
   }
 }
