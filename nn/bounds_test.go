@@ -68,7 +68,7 @@ func logitsOf(t *testing.T, m *nn.Model, images []float32) []float32 {
 // boundedNetworks are the suite's networks that have bounds, ensembles among them.
 func boundedNetworks() (list []backendtest.Network) {
 	for _, n := range backendtest.Networks() {
-		if n.Spec.Combine != nn.MeanProbability && n.Name != "batch norm first, flat and last" {
+		if (n.Spec.Combine == "" || n.Spec.Combine == nn.MeanLogits) && n.Name != "batch norm first, flat and last" {
 			list = append(list, n)
 		}
 	}

@@ -18,6 +18,9 @@ func TestEmbedded(t *testing.T) {
 		t.Errorf("only %q are there", names)
 	}
 	for _, name := range names {
+		if strings.HasPrefix(name, "compare") {
+			continue // lists of the others, which TestShippedConfigs loads
+		}
 		c, err := Load(name, nil)
 		if err != nil {
 			t.Error(err)
