@@ -110,6 +110,9 @@ func (w *comparing) measure(ctx context.Context, e *contender, opt Options) erro
 		err = r.examine(ctx, m)
 	}
 	if err == nil {
+		err = r.certify(ctx, f.Meta.Model.Spec, f.Weights())
+	}
+	if err == nil {
 		err = r.reportMembers(ctx, m)
 	}
 	if err == nil {
@@ -168,6 +171,7 @@ func (w *comparing) read(e *contender, rep *report.Report, naive, parameters int
 		m.Training = s.Seconds
 	}
 	m.Parameters, m.Verdict = parameters, headline.Verdict
+	m.Certified = rep.CertifiedAccuracy(w.threat.Norm.String(), float64(w.threat.Epsilon))
 	e.measured = m
 	return nil
 }
