@@ -35,6 +35,9 @@ type reference struct {
 // The bound: on the same images two runs of the same random attack differ by the few whose outcome
 // is a matter of luck; at most one example above on average and three in a run is what is promised.
 func TestReference(t *testing.T) {
+	if testing.Short() {
+		t.Skip("half a minute of AutoAttack")
+	}
 	full := os.Getenv("RAMPART_REFERENCE") == "full"
 	_, test, err := (&data.MNIST{}).Load()
 	if err != nil {
