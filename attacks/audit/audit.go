@@ -41,7 +41,7 @@ type Subject struct {
 	// Threat is the threat model of the claim.
 	Threat attacks.Threat
 	// Clean is the outcome without an attack, and Results are the outcomes under attacks that have
-	// run on all of Data; they need no images.
+	// run on all of Data, a sequence with its parts; they need no images.
 	Clean   *attacks.Result
 	Results []*attacks.Result
 	// Training is the attack that the network was trained against; nil where there was none, or
@@ -141,17 +141,6 @@ func Run(s *Subject) ([]Finding, error) {
 	return list, nil
 }
 
-// Headline is what the findings make of a claim: the worst of them, a check that was not run being
-// worse than one that passed.
-func Headline(list []Finding) Verdict {
-	order := []Verdict{Pass, Skip, Warn, Fail}
-	worst := 0
-	for _, f := range list {
-		worst = max(worst, slices.Index(order, f.Verdict))
-	}
-	return order[worst]
-}
-
 // examination is an audit at work.
 type examination struct {
 	*Subject
@@ -185,16 +174,60 @@ func newExamination(s *Subject) (*examination, error) {
 	if e.base, err = e.attack(e.Victim, e.pgd, e.sub); err != nil {
 		return nil, err
 	}
-	e.broken = make([]bool, s.Data.Len())
-	for _, r := range append([]*attacks.Result{s.Clean}, s.Results...) {
-		if t := r.Attack; t != nil && !e.Threat.Covers(t.Threat()) {
+	e.broken = e.brokenBy(func(attacks.Attack) bool { return true })
+	return e, nil
+}
+
+// single is one attack of the claim and what it breaks: of a sequence one of its parts, and what
+// those before it have left.
+type single struct {
+	attack attacks.Attack
+	broken []bool // by position in Data
+}
+
+// singles are the attacks of the claim within its threat model.
+func (e *examination) singles() (list []single) {
+	for _, r := range e.Results {
+		if !e.Threat.Covers(r.Attack.Threat()) {
 			continue
 		}
-		for i, p := range r.Prediction {
-			e.broken[i] = e.broken[i] || p != int(s.Data.Label(i))
+		if len(r.Parts) == 0 {
+			list = append(list, single{r.Attack, e.wrong(r)})
+			continue
+		}
+		before := e.wrong(e.Clean)
+		for _, part := range r.Parts {
+			after := e.wrong(part)
+			s := single{part.Attack, slices.Clone(after)}
+			for i := range before {
+				s.broken[i] = after[i] && !before[i]
+			}
+			list, before = append(list, s), after
 		}
 	}
-	return e, nil
+	return list
+}
+
+// wrong says which examples are misclassified.
+func (e *examination) wrong(r *attacks.Result) []bool {
+	list := make([]bool, e.Data.Len())
+	for i, p := range r.Prediction {
+		list[i] = p != int(e.Data.Label(i))
+	}
+	return list
+}
+
+// brokenBy says which examples are misclassified as they are, or broken by an attack of a kind.
+func (e *examination) brokenBy(kind func(a attacks.Attack) bool) []bool {
+	list := e.wrong(e.Clean)
+	for _, s := range e.singles() {
+		if kind(s.attack) {
+			for i, broken := range s.broken {
+				list[i] = list[i] || broken
+			}
+		}
+	}
+	return list
 }
 
 func (e *examination) stop() error {
@@ -244,14 +277,12 @@ func (e *examination) gain(a attacks.Attack) (broken []int, err error) {
 	return broken, nil
 }
 
-// result finds an attack of the claim among the results, the last one that fits.
-func (e *examination) result(fits func(a attacks.Attack) bool) *attacks.Result {
-	for _, r := range slices.Backward(e.Results) {
-		if r.Attack != nil && e.Threat.Covers(r.Attack.Threat()) && fits(r.Attack) {
-			return r
-		}
-	}
-	return nil
+// ran says that the claim holds an attack of a kind.
+func (e *examination) ran(kind func(a attacks.Attack) bool) bool {
+	of := func(r *attacks.Result) bool { return kind(r.Attack) }
+	return slices.ContainsFunc(e.Results, func(r *attacks.Result) bool {
+		return e.Threat.Covers(r.Attack.Threat()) && (of(r) || slices.ContainsFunc(r.Parts, of))
+	})
 }
 
 // accuracy in points.

@@ -154,7 +154,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestWeakClaim: a claim whose attack is far from its best loses points to checks 5 and 6.
+// TestWeakClaim: a claim whose attack is far from its best loses points to check 5.
 func TestWeakClaim(t *testing.T) {
 	s := claim(t, trained(t, 0.2, 3), trained(t, 0, 0), 0.4)
 	weak := pgd(s.Threat, 1)
@@ -166,6 +166,22 @@ func TestWeakClaim(t *testing.T) {
 	}
 	if f := list[4]; f.Verdict != audit.Fail || len(f.Examples) < 3 {
 		t.Errorf("check 5: %+v", f)
+	}
+}
+
+// TestSquareOfASequence: what random search adds within AutoAttack is not credited to the gradients
+// before and after it.
+func TestSquareOfASequence(t *testing.T) {
+	plain := trained(t, 0, 0)
+	s := claim(t, attacktest.Quantised(plain, 4), plain, 0.2)
+	sequence := &attacks.AutoAttack{Bound: attacks.Bound(s.Threat), Version: "custom", Attacks: []string{"apgd_ce", "square", "apgd_ce"}, Steps: 20, Queries: 300}
+	s.Results = append(s.Results, attack(t, s.Victim, sequence, s.Data))
+	list, err := audit.Run(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := list[6]; f.Verdict != audit.Fail || len(f.Examples) < 3 {
+		t.Errorf("check 7: %+v", f)
 	}
 }
 

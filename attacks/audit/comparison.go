@@ -40,13 +40,13 @@ const squareQueries = 1000
 // square is check 7. Both sides are cumulative: what counts is what random search adds to all that
 // gradients found. AutoAttack warns from .2 points on.
 func square(e *examination) (Finding, error) {
-	white := e.byGradient()
 	var broken []int
 	n, name := len(e.at), fmt.Sprintf("Square with %d queries", squareQueries)
-	if r := e.result(isSquare); r != nil {
-		n, name = e.Data.Len(), r.Attack.Label()
-		for i, p := range r.Prediction {
-			if p != int(e.Data.Label(i)) && !white[i] {
+	if e.ran(isSquare) {
+		n, name = e.Data.Len(), "Square"
+		white := e.brokenBy(func(a attacks.Attack) bool { return a.Gradients() > 0 })
+		for i, found := range e.brokenBy(isSquare) {
+			if found && !white[i] {
 				broken = append(broken, i)
 			}
 		}
@@ -68,20 +68,6 @@ func square(e *examination) (Finding, error) {
 func isSquare(a attacks.Attack) bool {
 	_, ok := a.(*attacks.Square)
 	return ok
-}
-
-// byGradient says which examples an attack by gradients breaks.
-func (e *examination) byGradient() []bool {
-	broken := make([]bool, e.Data.Len())
-	for _, r := range append([]*attacks.Result{e.Clean}, e.Results...) {
-		if r.Attack != nil && (r.Attack.Gradients() == 0 || !e.Threat.Covers(r.Attack.Threat())) {
-			continue
-		}
-		for i, p := range r.Prediction {
-			broken[i] = broken[i] || p != int(e.Data.Label(i))
-		}
-	}
-	return broken
 }
 
 // transfer is check 8: examples made on an undefended network, and on the members of an ensemble,

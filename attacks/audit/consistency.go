@@ -120,7 +120,7 @@ func repeatable(e *examination) (Finding, error) {
 		return f, nil
 	}
 	f.Examples = list
-	if e.result(isExpectation) != nil {
+	if e.ran(isExpectation) {
 		f.Text += "; attacks took the expectation over such draws"
 		return f, nil
 	}

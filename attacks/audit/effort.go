@@ -20,18 +20,14 @@ const (
 )
 
 func effort(e *examination) (Finding, error) {
-	twice := *e.pgd
-	twice.Steps, twice.StepSize = 2*e.longest(), e.pgd.StepSize*steps/configs.Number(2*e.longest())
-	twice.EarlyStop = true
-	// Restarts with draws of their own, beside those that have run: twice as many.
-	more := *e.pgd
-	more.Steps, more.StepSize, more.Runs = e.longest(), e.pgd.StepSize*steps/configs.Number(e.longest()), e.mostRestarts()
-	more.EarlyStop = true
-	iterations, err := e.gain(&twice)
+	length, most := e.strongest()
+	twice, more := e.longer(2*length), e.longer(length)
+	more.Runs = most // with draws of their own, beside those that have run: twice as many
+	iterations, err := e.gain(twice)
 	if err != nil {
 		return Finding{}, err
 	}
-	restarts, err := e.gain(&more)
+	restarts, err := e.gain(more)
 	if err != nil {
 		return Finding{}, err
 	}
@@ -50,29 +46,28 @@ func effort(e *examination) (Finding, error) {
 	return f, nil
 }
 
-// longest is the number of steps of the claim's longest PGD, and mostRestarts its most restarts.
-func (e *examination) longest() int {
-	most := steps
+// strongest is the number of steps of the claim's longest PGD, and the most restarts of any.
+func (e *examination) strongest() (length, restarts int) {
+	length, restarts = steps, 1
 	for _, r := range e.Results {
 		if p, ok := r.Attack.(*attacks.PGD); ok {
-			most = max(most, p.Steps)
+			length, restarts = max(length, p.Steps), max(restarts, p.Runs)
 		}
 	}
-	return most
+	return length, restarts
 }
 
-func (e *examination) mostRestarts() int {
-	most := 1
-	for _, r := range e.Results {
-		if p, ok := r.Attack.(*attacks.PGD); ok {
-			most = max(most, p.Runs)
-		}
-	}
-	return most
+// longer is the audit's own PGD with another number of steps, which reach as far, up to the first
+// success.
+func (e *examination) longer(n int) *attacks.PGD {
+	a := *e.pgd
+	a.Steps, a.EarlyStop = n, true
+	a.StepSize *= steps / configs.Number(n)
+	return &a
 }
 
-// lateRise is the share of the mean loss's gain that the last tenth of PGD's steps brings, with the
-// step size of the claim's longest PGD.
+// lateRise is the share of the mean loss's gain that the last tenth of the steps of the audit's own
+// PGD brings.
 func (e *examination) lateRise() (float64, error) {
 	a := *e.pgd
 	a.RandomStart, a.KeepBest = false, false
@@ -113,11 +108,11 @@ func (e *examination) lateRise() (float64, error) {
 func stepSize(e *examination) (Finding, error) {
 	var all []int
 	text, most := "", 0
+	length, _ := e.strongest()
 	for _, factor := range []configs.Number{0.5, 2, 4, 8} {
-		a := *e.pgd
-		a.EarlyStop, a.Steps = true, e.longest()
-		a.StepSize *= factor * steps / configs.Number(a.Steps)
-		broken, err := e.gain(&a)
+		a := e.longer(length)
+		a.StepSize *= factor
+		broken, err := e.gain(a)
 		if err != nil {
 			return Finding{}, err
 		}
@@ -125,5 +120,5 @@ func stepSize(e *examination) (Finding, error) {
 		text += fmt.Sprintf("%.3g takes %.1f, ", float64(a.StepSize), points(len(broken), len(e.at)))
 	}
 	return Finding{Verdict: gained(most, len(e.at), warnAt, failAt), Examples: all,
-		Text: fmt.Sprintf("points off the worst case by the step size of PGD-%d: %sn = %d", e.longest(), text, len(e.at))}, nil
+		Text: fmt.Sprintf("points off the worst case by the step size of PGD-%d: %sn = %d", length, text, len(e.at))}, nil
 }

@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"rampart/attacks"
 )
@@ -115,4 +116,7 @@ func without(a, b []int) (list []int) {
 }
 
 // worse is the graver of two verdicts.
-func worse(a, b Verdict) Verdict { return Headline([]Finding{{Verdict: a}, {Verdict: b}}) }
+func worse(a, b Verdict) Verdict {
+	order := []Verdict{Pass, Skip, Warn, Fail}
+	return order[max(slices.Index(order, a), slices.Index(order, b))]
+}

@@ -50,7 +50,7 @@ func adaptive(e *examination) (Finding, error) {
 		}
 	}
 	if e.Distilled {
-		need(e.result(byMargin) != nil, "a margin loss against the distilled network's logits")
+		need(e.ran(byMargin), "a margin loss against the distilled network's logits")
 		need(e.Undefended != nil, "transfer from an undefended network")
 	}
 	if len(e.Members) > 0 {
@@ -62,9 +62,9 @@ func adaptive(e *examination) (Finding, error) {
 		if b.Substituted {
 			through += " with the identity for what has none (BPDA)"
 		}
-		need(e.result(knowing) != nil, through)
+		need(e.ran(knowing), through)
 		if b.Random {
-			need(e.result(isExpectation) != nil, "expectation over its draws (EOT)")
+			need(e.ran(isExpectation), "expectation over its draws (EOT)")
 		}
 	}
 	switch {

@@ -47,25 +47,28 @@ func (r *run) examine(ctx context.Context, m *nn.Model) error {
 	return nil
 }
 
-// results are a stage's outcomes as the attacks left them, the clean one first.
+// results are a stage's outcomes as rows left them, the clean one first.
 func (r *run) results(stage string, v attacks.Victim) ([]*attacks.Result, error) {
-	var ran []attacks.Attack
-	for _, a := range r.attacks(stage) {
-		parts, err := attacks.Parts(a, v)
-		if err != nil {
-			return nil, err
-		}
-		if len(parts) > 1 {
-			ran = append(ran, parts...)
-		}
-		ran = append(ran, a)
+	outcomes := r.state.Outcomes[stage]
+	next := func(a attacks.Attack) *attacks.Result {
+		o := outcomes[0]
+		outcomes = outcomes[1:]
+		return &attacks.Result{Attack: a, Prediction: o.Predictions, Confidence: o.Confidence, Cumulative: o.Cumulative}
 	}
-	var list []*attacks.Result
-	for i, o := range r.state.Outcomes[stage] {
-		res := &attacks.Result{Prediction: o.Predictions, Confidence: o.Confidence, Cumulative: o.Cumulative}
-		if i > 0 {
-			res.Attack = ran[i-1]
+	list := []*attacks.Result{next(nil)}
+	for _, a := range r.attacks(stage) {
+		var done []*attacks.Result
+		if _, ok := a.(attacks.Sequence); ok {
+			parts, err := attacks.Parts(a, v)
+			if err != nil {
+				return nil, err
+			}
+			for _, part := range parts {
+				done = append(done, next(part))
+			}
 		}
+		res := next(a)
+		res.Parts = done
 		list = append(list, res)
 	}
 	return list, nil
