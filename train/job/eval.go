@@ -32,7 +32,7 @@ func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error
 	if err != nil {
 		return err
 	}
-	for _, s := range r.cfg.Warnings() {
+	for _, s := range r.warnings() {
 		fmt.Fprintln(opt.Stderr, "warning:", s)
 	}
 	m, err := r.network(f.Meta.Model.Spec, f.Weights(), r.cfg.Eval.Batch)
@@ -103,6 +103,10 @@ func openEval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) (
 	r.state.Data = r.source
 	r.evaluated = evaluatedAs(eval.Checkpoint, f)
 	r.training, r.distilled = trainedWith(f)
+	if err := r.loadSources(placed{"the training attack", r.training}); err != nil {
+		fmt.Fprintln(opt.Stderr, "warning: check 15 does without", err)
+		r.training = nil
+	}
 	if opt.Out != "" {
 		if err := r.openEvalFolder(); err != nil {
 			return nil, nil, err
