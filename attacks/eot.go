@@ -39,9 +39,9 @@ func (a *Expectation) At(epsilon float64) Attack {
 
 // Perturb implements Attack.
 func (a *Expectation) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Counts, error) {
-	c, err := a.Attack.Value.Perturb(EOT{v, a.Samples}, b, adv, d)
-	// The attack counts means, which took several passes each.
-	return device.Counts{Forwards: c.Forwards * a.Samples, Gradients: c.Gradients * a.Samples, Zero: c.Zero * a.Samples, NonFinite: c.NonFinite * a.Samples}, err
+	mean := EOT{v, a.Samples}
+	c, err := a.Attack.Value.Perturb(mean, b, adv, d)
+	return mean.passes(c), err
 }
 
 func init() {

@@ -58,6 +58,9 @@ func (n *Nested) validate() error {
 	if _, ok := n.Attack.Value.(Sequence); ok {
 		return registry.Errorf("attack", "%q consists of several attacks: name one of them", n.Attack.Name)
 	}
+	if _, ok := n.Attack.Value.(Sourced); ok {
+		return registry.Errorf("attack", "%q makes its examples on another network, which is no concern of an attack around it: put it outside, around the other", n.Attack.Name)
+	}
 	err := n.Attack.Value.Validate()
 	if wrong, ok := errors.AsType[*registry.KeyError](err); ok {
 		return &registry.KeyError{Key: "attack." + wrong.Key, Err: wrong.Err}

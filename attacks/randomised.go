@@ -22,6 +22,11 @@ func (v EOT) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
 	return Iterate(v, c, l)
 }
 
+// passes are the single passes behind a count of means.
+func (v EOT) passes(c device.Counts) device.Counts {
+	return device.Counts{Forwards: c.Forwards * v.Samples, Gradients: c.Gradients * v.Samples, Zero: c.Zero * v.Samples, NonFinite: c.NonFinite * v.Samples}
+}
+
 // mean runs f on each draw and averages what it writes.
 func (v EOT) mean(c *device.Call, f func(*device.Call) error) error {
 	one := *c

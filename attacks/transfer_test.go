@@ -57,6 +57,15 @@ func TestTransfer(t *testing.T) {
 	if _, err := attacks.Run(victim, a, d, noise, never, nil); err == nil || !strings.Contains(err.Error(), "has inputs of 5x5x1 and 4 classes, the one under attack 6x6x1 and 4: train it on the same data") {
 		t.Errorf("another shape: %v", err)
 	}
+	for _, outer := range []string{"eot", "transfer"} {
+		options := "checkpoint = \"other.safetensors\"\n[attack.attack]\nname = \"transfer\"\ncheckpoint = \"other.safetensors\""
+		if outer == "eot" {
+			options = strings.SplitAfterN(options, "\n", 2)[1]
+		}
+		if _, err := decoded(outer, options); err == nil || !strings.Contains(err.Error(), `"attack.attack": "transfer" makes its examples on another network`) {
+			t.Errorf("%s around transfer: %v", outer, err)
+		}
+	}
 	if _, err := decoded("transfer", ""); err == nil || !strings.Contains(err.Error(), `"attack.checkpoint": missing: name the checkpoint of the network to transfer from`) {
 		t.Errorf("no checkpoint: %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -63,6 +64,9 @@ func Compare(ctx context.Context, c *Comparison, opt CompareOptions) error {
 	if err := w.runAll(ctx); err != nil {
 		fmt.Fprintf(opt.Stderr, "interrupted, and saved; go on with the same command (its folder is %s)\n", opt.Out)
 		return fmt.Errorf("interrupted: %w", err)
+	}
+	if !slices.ContainsFunc(w.contenders, func(e *contender) bool { return e.err == nil }) {
+		return w.failures() // there is nothing to compare
 	}
 	if err := w.sideBySide(ctx); err != nil {
 		return err

@@ -15,16 +15,16 @@ import (
 // one that was interrupted is resumed. Runs of another config, or on other data, stay where they are:
 // the next free folder is taken then.
 func (w *comparing) train(ctx context.Context, e *contender, opt Options) error {
-	cfg, err := clone(e.cfg)
+	cfg, err := w.evalConfig(e)
+	if err != nil {
+		return err
+	}
+	r, err := newRunContext(ctx, cfg, opt) // with what measures: mistakes in it show before the training
 	if err != nil {
 		return err
 	}
 	// The comparison measures; the run itself says no more than how well it does on clean images.
 	cfg.Eval = Evaluation{N: w.Eval.N, Batch: w.Eval.Batch, Protocol: ProtocolNone, CurveN: 1, Draws: w.Eval.Draws}
-	r, err := newRunContext(ctx, cfg, opt)
-	if err != nil {
-		return err
-	}
 	name := w.strategies[e.strategy].name
 	if e.cfg.Seed != w.Compare.Seed {
 		name = fmt.Sprintf("%s-seed%d", name, e.cfg.Seed)

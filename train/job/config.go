@@ -327,7 +327,8 @@ func (c *Config) Warnings() (list []string) {
 	}
 	warn("probe", c.Probe.Attack.Value)
 	if s := c.Train.StepsSchedule.Value; s.At(0) != 1 || s.At(0.999) != 1 {
-		if a := c.Defense.Value.Attack(); a == nil || a.Gradients() < 2 {
+		a := c.Defense.Value.Attack()
+		if _, elsewhere := a.(attacks.Sourced); a == nil || a.Gradients() < 2 || elsewhere {
 			list = append(list, "train.steps_schedule: the training attack has no steps to scale")
 		}
 	}

@@ -45,6 +45,9 @@ func Craft(ctx context.Context, cfg *Config, c CraftOptions, opt Options) error 
 	if err != nil {
 		return &UsageError{err}
 	}
+	if err := r.loadSources(placed{"-attack", a}); err != nil {
+		return err
+	}
 	m, err := r.network(f.Meta.Model.Spec, f.Weights(), r.cfg.Eval.Batch)
 	if err != nil {
 		return fmt.Errorf("%q: %w", c.Checkpoint, err)

@@ -12,7 +12,6 @@ import (
 
 	"rampart/attacks"
 	"rampart/checkpoints"
-	"rampart/configs"
 	"rampart/train/report"
 )
 
@@ -32,7 +31,7 @@ func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error
 	if err != nil {
 		return err
 	}
-	for _, s := range r.cfg.Warnings() {
+	for _, s := range r.warnings() {
 		fmt.Fprintln(opt.Stderr, "warning:", s)
 	}
 	m, err := r.network(f.Meta.Model.Spec, f.Weights(), r.cfg.Eval.Batch)
@@ -103,6 +102,10 @@ func openEval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) (
 	r.state.Data = r.source
 	r.evaluated = evaluatedAs(eval.Checkpoint, f)
 	r.training, r.distilled = trainedWith(f)
+	if err := r.loadSources(placed{"the training attack", r.training}); err != nil {
+		fmt.Fprintln(opt.Stderr, "warning: check 15 does without", err)
+		r.training = nil
+	}
 	if opt.Out != "" {
 		if err := r.openEvalFolder(); err != nil {
 			return nil, nil, err
@@ -175,11 +178,20 @@ func (r *run) loadUndefended(eval EvalOptions) error {
 	return nil
 }
 
+// configOf is the config that a checkpoint was made by, nil where it tells of none.
+func configOf(f *checkpoints.File) *Config {
+	c, err := parsed("checkpoint", f.Meta.Config)
+	if f.Meta.Config == "" || err != nil {
+		return nil
+	}
+	return c
+}
+
 // trainedWith is the attack that a checkpoint's own config trained against, nil where it tells of
 // none, and whether the network learnt from another's outputs.
 func trainedWith(f *checkpoints.File) (attacks.Attack, bool) {
-	c := defaultConfig()
-	if f.Meta.Config == "" || configs.Decode(&configs.File{Path: "checkpoint", Data: []byte(f.Meta.Config)}, nil, c) != nil {
+	c := configOf(f)
+	if c == nil {
 		return nil, false
 	}
 	if f.Meta.ThreatModel.Norm == "" {
@@ -197,12 +209,16 @@ func trainedAgainst(t checkpoints.ThreatModel) string {
 
 // evaluated is what a report says of a network that this run has not trained.
 type evaluated struct {
-	name, model, threat string
-	share               float64
-	sum                 string // of the checkpoint
+	name, model, threat, selection string
+	share                          float64
+	sum                            string // of the checkpoint
 }
 
 func evaluatedAs(path string, f *checkpoints.File) *evaluated {
-	return &evaluated{name: filepath.Base(path), model: f.Meta.Model.Spec.Name(), threat: trainedAgainst(f.Meta.ThreatModel),
+	e := &evaluated{name: filepath.Base(path), model: f.Meta.Model.Spec.Name(), threat: trainedAgainst(f.Meta.ThreatModel),
 		share: f.Meta.ThreatModel.AdversarialShare, sum: f.Checksum}
+	if c := configOf(f); c != nil {
+		e.selection = fmt.Sprintf("the checkpoint's run chose the best weights by %s on %d of %d images held out", c.Probe.Attack.Value.Label(), c.Probe.N, c.Data.HeldOut)
+	}
+	return e
 }

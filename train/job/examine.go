@@ -22,7 +22,10 @@ func (r *run) examine(ctx context.Context, m *nn.Model) error {
 		return err
 	}
 	s := &audit.Subject{Victim: r.behind(m), Data: r.test, Threat: r.claim, Clean: results[0], Results: results[1:], Training: r.training,
-		Distilled: r.distilled, Before: r.before(), Record: r.recorded(), N: n, Noise: r.stream("checks"), Stop: ctx.Err}
+		Distilled: r.distilled, Before: r.before(), N: n, Noise: r.stream("checks"), Stop: ctx.Err}
+	if s.Record, err = r.recorded(); err != nil {
+		return err
+	}
 	if s.Undefended, err = r.undefended(); err != nil {
 		return err
 	}
@@ -104,11 +107,20 @@ func (r *run) memberNetworks(m *nn.Model) ([]attacks.Victim, error) {
 	return list, nil
 }
 
-// recorded is what the report says of the claim.
-func (r *run) recorded() map[string]string {
-	f := r.facts()
-	return map[string]string{
-		audit.FactModel: f.Model, audit.FactThreat: f.ThreatModel, audit.FactN: fmt.Sprint(f.N), audit.FactSeed: fmt.Sprint(f.Seed),
-		audit.FactInterval: "Clopper-Pearson, 95 %", audit.FactSelection: f.Selection, audit.FactOptions: "in report.json, by row",
+// recorded is what the report says of the claim, without what it lacks in any row.
+func (r *run) recorded() (map[string]string, error) {
+	rep, err := r.report()
+	if err != nil {
+		return nil, err
 	}
+	record := map[string]string{
+		audit.FactModel: rep.Model, audit.FactThreat: rep.ThreatModel, audit.FactN: fmt.Sprint(rep.N), audit.FactSeed: fmt.Sprint(rep.Seed),
+		audit.FactInterval: "Clopper-Pearson, 95 %", audit.FactSelection: rep.Selection, audit.FactOptions: "in report.json, by row",
+	}
+	fact := map[string]string{report.LacksModel: audit.FactModel, report.LacksThreat: audit.FactThreat, report.LacksN: audit.FactN,
+		report.LacksSelection: audit.FactSelection, report.LacksConfig: audit.FactOptions, report.LacksSettings: audit.FactOptions, report.LacksInterval: audit.FactInterval}
+	for _, gap := range rep.Missing() {
+		delete(record, fact[gap.What])
+	}
+	return record, nil
 }

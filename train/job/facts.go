@@ -70,7 +70,7 @@ func (r *run) within(outcomes []report.Outcome) (list []report.Outcome, others [
 func (r *run) facts() report.Facts {
 	if e := r.evaluated; e != nil {
 		return report.Facts{Model: e.model + r.behindText(), ThreatModel: e.threat + "; attacked in " + r.claim.String() + r.throughText(), AdversarialShare: e.share, N: r.test.Len(), Seed: r.cfg.Seed,
-			Selection: "as the checkpoint was trained"}
+			Selection: e.selection}
 	}
 	spec, _ := r.deployed("")
 	f := report.Facts{Model: spec.Name(), ThreatModel: r.cfg.threatText() + r.throughText(), AdversarialShare: r.cfg.share(),

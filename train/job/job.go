@@ -141,6 +141,9 @@ func newRunContext(ctx context.Context, cfg *Config, opt Options) (*run, error) 
 	if err := r.checkAttacks(); err != nil {
 		return nil, &UsageError{err}
 	}
+	if err := r.loadSources(cfg.placed()...); err != nil {
+		return nil, err
+	}
 	if err := r.readTeacher(); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 
 // announce says what is about to run.
 func (r *run) announce(phases []phase) {
-	for _, s := range r.cfg.Warnings() {
+	for _, s := range r.warnings() {
 		fmt.Fprintln(r.opt.Stderr, "warning:", s)
 	}
 	if r.opt.Quiet || r.opt.Brief {

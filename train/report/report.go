@@ -132,26 +132,47 @@ func (r *Report) stages() (before, after bool) {
 	return before, after
 }
 
+// Gap is something that a report lacks: What, and of which row where it is one's.
+type Gap struct{ What, Row string }
+
+func (g Gap) String() string {
+	if g.Row == "" {
+		return g.What
+	}
+	return g.What + " of " + g.Row
+}
+
+// What may be missing.
+const (
+	LacksModel     = "the model"
+	LacksThreat    = "the threat model"
+	LacksN         = "the number of images"
+	LacksSelection = "the selection split"
+	LacksConfig    = "the configuration"
+	LacksSettings  = "the settings"
+	LacksInterval  = "the interval"
+)
+
 // Missing lists what the report lacks of what a claim has to be quoted with: the threat model, n, how
 // the checkpoint was selected, the configuration, and the settings of each attack. It is for check 16.
-func (r *Report) Missing() []string {
-	var out []string
+func (r *Report) Missing() []Gap {
+	var out []Gap
 	for _, f := range []struct {
-		name string
+		what string
 		set  bool
-	}{{"the model", r.Model != ""}, {"the threat model", r.ThreatModel != ""}, {"the number of images", r.N > 0},
-		{"the selection split", r.Selection != ""}, {"the configuration", r.Config != nil}} {
+	}{{LacksModel, r.Model != ""}, {LacksThreat, r.ThreatModel != ""}, {LacksN, r.N > 0}, {LacksSelection, r.Selection != ""}, {LacksConfig, r.Config != nil}} {
 		if !f.set {
-			out = append(out, f.name)
+			out = append(out, Gap{What: f.what})
 		}
 	}
 	for i := range r.Rows {
 		row := &r.Rows[i]
+		name := fmt.Sprintf("%s (%s)", r.fullName(row), row.Stage)
 		if row.Attack != Clean && len(row.Options) == 0 {
-			out = append(out, fmt.Sprintf("the settings of %s (%s)", r.fullName(row), row.Stage))
+			out = append(out, Gap{LacksSettings, name})
 		}
 		if !(row.Interval[0] <= row.Interval[1]) {
-			out = append(out, fmt.Sprintf("the interval of %s (%s)", r.fullName(row), row.Stage))
+			out = append(out, Gap{LacksInterval, name})
 		}
 	}
 	return out

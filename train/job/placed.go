@@ -1,0 +1,50 @@
+package job
+
+import (
+	"fmt"
+	"slices"
+
+	"rampart/attacks"
+	"rampart/defenses"
+)
+
+// placed is an attack with the table of the config, or the flag, that it stands in.
+type placed struct {
+	where  string
+	attack attacks.Attack
+}
+
+// placed lists the attacks that the config names.
+func (c *Config) placed() (list []placed) {
+	add := func(where string, of ...attacks.Attack) {
+		for _, a := range of {
+			list = append(list, placed{where, a})
+		}
+	}
+	for i := range c.members() {
+		add("defense.attack", defenses.Attacks(c.member(i).Defense.Value)...)
+	}
+	if c.Teacher != nil {
+		add("teacher.defense.attack", defenses.Attacks(c.Teacher.Defense.Value)...)
+	}
+	add("probe.attack", c.Probe.Attack.Value)
+	for i, a := range c.Eval.Attacks {
+		add(fmt.Sprintf("eval.attack %d", i+1), a.Value)
+	}
+	return list
+}
+
+// warnings lists what is valid but may be a mistake: in the config, and in it for these images.
+func (r *run) warnings() []string {
+	list := r.cfg.Warnings()
+	var told []string
+	for _, p := range r.cfg.placed() {
+		for _, text := range p.attack.Threat().Warnings(r.spec().Input) {
+			if !slices.Contains(told, text) { // once, where several attacks share it
+				told = append(told, text)
+				list = append(list, p.where+": "+text)
+			}
+		}
+	}
+	return list
+}
