@@ -16,6 +16,9 @@ import (
 type Machine struct {
 	// Limit bounds the device memory in bytes; 0 is no bound.
 	Limit int
+	// Racing lets streams run ahead of one another, by chance, rather than wait for someone who waits
+	// for them: then work that comes too early shows, otherwise work that comes too late.
+	Racing bool
 
 	workers   int
 	random    *rand.Rand
