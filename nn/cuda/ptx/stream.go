@@ -23,7 +23,7 @@ func (m *Machine) enqueue(call string, s driver.Stream, work func() error) error
 	} else {
 		q.work = append(q.work, work)
 	}
-	if m.Racing && m.random.Uint64()&1 == 0 {
+	if q.number == m.Hasty && !q.capturing {
 		return m.drain(q, nil)
 	}
 	return nil
@@ -44,7 +44,7 @@ func (m *Machine) drain(q *stream, until *event) error {
 // NewStream implements driver.Driver.
 func (m *Machine) NewStream() (driver.Stream, error) {
 	s := driver.Stream(m.handle())
-	m.streams[s] = &stream{}
+	m.streams[s] = &stream{number: len(m.streams) + 1}
 	return s, m.ready("cuStreamCreate")
 }
 
