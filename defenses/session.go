@@ -35,6 +35,8 @@ type Session struct {
 
 	rows             int           // of a batch
 	x                device.Tensor // the clean batch
+	next             device.Tensor // the clean batch of a later step, made by Ahead
+	ahead            *data.Batch   // that is on its way to next; nil for none
 	adv              device.Tensor // the rows of the gradient, adversarial ones first
 	logits, value    device.Tensor
 	soft             device.Tensor
@@ -70,9 +72,38 @@ func (s *Session) upload(b *data.Batch) error {
 	if len(b.Labels) > s.rows {
 		return fmt.Errorf("a batch of %d in a session for %d", len(b.Labels), s.rows)
 	}
-	s.x.Upload(b.X, 0)
+	if b == s.ahead {
+		s.x, s.next, s.ahead = s.next, s.x, nil
+	} else {
+		s.x.Upload(b.X, 0)
+	}
 	s.index = b.Index
 	return nil
+}
+
+// Distant reports whether batches travel to the device, so that Ahead is worth while.
+func (s *Session) Distant() bool {
+	_, ok := s.x.(device.Distant)
+	return ok
+}
+
+// Ahead lets the batch of a later step travel to a Distant device while that is busy with this step's.
+// The batch must not change until its step; others may come between.
+func (s *Session) Ahead(b *data.Batch) {
+	if s.next == nil {
+		s.next = s.Model.New(s.x.Len())
+	}
+	s.next.(device.Distant).UploadAhead(b.X)
+	s.ahead = b
+}
+
+// begin puts the clean batch, in s.x already, where the attack's result is to be.
+func (s *Session) begin(b *data.Batch) {
+	if d, ok := s.adv.(device.Distant); ok {
+		d.CopyFrom(s.x)
+		return
+	}
+	s.adv.Upload(b.X, 0)
 }
 
 // answer writes the network's logits for the batch's first n examples, in x, to out.
@@ -164,7 +195,7 @@ func (s *Session) run(c *device.Call, adversarial int) (Metrics, error) {
 // perturb attacks the batch's first n examples, in s.x already, and writes them to s.adv; the
 // other rows of the batch stay clean there. bend, where not nil, changes the attack's loop.
 func (s *Session) perturb(a attacks.Attack, b *data.Batch, n int, bend bend) (device.Counts, error) {
-	s.adv.Upload(b.X, 0)
+	s.begin(b)
 	epsilon := float64(a.Threat().Epsilon) * s.EpsilonScale
 	if epsilon == 0 || n == 0 {
 		return device.Counts{}, nil

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What continuous integration checks of CUDA without a GPU, beyond go test: the committed PTX is what
 # NVIDIA's compiler makes of the kernels and its assembler takes it without spilling; the binding of the
-# driver agrees with cuda.h, and its calls and errors work on a stand-in; without CUDA the program is a
-# static binary that runs where there is no file but itself. Needs Linux on x86-64, Go, a C compiler,
+# driver agrees with cuda.h, and its calls and errors work on a stand-in, through purego and through
+# gorgonia.org/cu; without CUDA the program is a static binary that runs where there is no file but itself. Needs Linux on x86-64, Go, a C compiler,
 # and Python 3 with pip, which brings NVIDIA's wheels. Nothing is skipped: what cannot run fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -27,6 +27,29 @@ for cgo in 0 1; do
     fi
     tail -1 "$work/driver"
 done
+
+echo "-- with gorgonia.org/cu it links with a stub of libcuda, and works on the stand-in"
+include=$work/wheels/nvidia/cuda_runtime/include
+for lib in stub standin; do
+    mkdir "$work/$lib"
+    sources=$work/stub.c
+    [ $lib = stub ] || sources="$sources nn/cuda/driver/testdata/standin.c"
+    python3 nn/cuda/driver/testdata/stub.py "$include" >"$work/stub.c"
+    cc -shared -fPIC -I"$include" -Wl,-soname,libcuda.so.1 -o "$work/$lib/libcuda.so.1" $sources
+    ln -s libcuda.so.1 "$work/$lib/libcuda.so"
+done
+(
+    export CGO_ENABLED=1 CGO_CFLAGS=-I$include CGO_LDFLAGS=-L$work/stub
+    go vet -tags cu ./nn/cuda/...
+    go build -tags cu -o "$work/train-cu" ./train
+    LD_LIBRARY_PATH=$work/standin go test -tags cu -count=1 ./nn/cuda/driver
+)
+LD_LIBRARY_PATH=$work/standin "$work/train-cu" -h >"$work/help"
+grep 'here: cuda:0 is Stand-in 40, compute 8.6' "$work/help"
+if LD_LIBRARY_PATH=$work/stub "$work/train-cu" -h >"$work/help"; then
+    echo "gorgonia.org/cu no longer ends a program where there is no GPU: it could be in the default binary"
+    exit 1
+fi
 
 echo "-- without CUDA the program is one file"
 mkdir "$work/root"

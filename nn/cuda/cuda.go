@@ -24,7 +24,8 @@ type Device struct {
 	about   driver.Description
 	number  int
 	context driver.Context
-	stream  driver.Stream
+	stream  driver.Stream // of all work
+	copies  driver.Stream // of batches that travel ahead; 0 until there is one
 	kernels map[string]driver.Function
 	modules map[string]bool
 	err     error // the first failure of a call that cannot return one; every later call does
@@ -37,12 +38,12 @@ type Device struct {
 	fill    int // see product
 
 	mutex sync.Mutex
-	free  map[int][]driver.Pointer // memory of tensors that nobody holds, by size
+	free  map[int][]*block // memory of tensors that nobody holds, by size
 }
 
 // New opens a device of a driver, counted from 0.
 func New(drv driver.Driver, number int) (*Device, error) {
-	d := &Device{drv: drv, number: number, fill: fill, kernels: map[string]driver.Function{}, modules: map[string]bool{}, free: map[int][]driver.Pointer{}}
+	d := &Device{drv: drv, number: number, fill: fill, kernels: map[string]driver.Function{}, modules: map[string]bool{}, free: map[int][]*block{}}
 	n, err := drv.Devices()
 	if err == nil && number >= n {
 		err = fmt.Errorf("there is no device %d: this machine has %d, counted from 0", number, n)
@@ -114,8 +115,8 @@ func (d *Device) release() error {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	for size, list := range d.free {
-		for _, p := range list {
-			if err := d.drv.Free(p); err != nil {
+		for _, b := range list {
+			if err := d.discard(b); err != nil {
 				return err
 			}
 		}

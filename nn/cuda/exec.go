@@ -121,7 +121,8 @@ func address(t device.Tensor) driver.Pointer {
 	if t == nil {
 		return 0
 	}
-	return t.(*Tensor).at
+	own := t.(*Tensor)
+	return own.use(own.dev)
 }
 
 // direct makes the program write a result where the caller wants it.

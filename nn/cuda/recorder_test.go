@@ -14,23 +14,24 @@ func (r *recorder) Devices() (int, error) { return 1, nil }
 func (r *recorder) Describe(int) (driver.Description, error) {
 	return driver.Description{Name: "recorder", Major: 8}, nil
 }
-func (r *recorder) Retain(int) (driver.Context, error)         { return 1, nil }
-func (r *recorder) Release(int) error                          { return nil }
-func (r *recorder) Enter(driver.Context) error                 { return nil }
-func (r *recorder) Memory() (free, total uint64, err error)    { return 1 << 40, 1 << 40, nil }
-func (r *recorder) Load([]byte) (driver.Module, error)         { return 1, nil }
-func (r *recorder) Unload(driver.Module) error                 { return nil }
-func (r *recorder) Free(driver.Pointer) error                  { return nil }
-func (r *recorder) Pinned(bytes int) ([]byte, error)           { return make([]byte, bytes), nil }
-func (r *recorder) FreePinned([]byte) error                    { return nil }
-func (r *recorder) NewStream() (driver.Stream, error)          { return 1, nil }
-func (r *recorder) CloseStream(driver.Stream) error            { return nil }
-func (r *recorder) Synchronize(driver.Stream) error            { return nil }
-func (r *recorder) NewEvent() (driver.Event, error)            { return 1, nil }
-func (r *recorder) CloseEvent(driver.Event) error              { return nil }
-func (r *recorder) Record(driver.Event, driver.Stream) error   { return nil }
-func (r *recorder) Await(driver.Event) error                   { return nil }
-func (r *recorder) Elapsed(_, _ driver.Event) (float32, error) { return 1, nil }
+func (r *recorder) Retain(int) (driver.Context, error)          { return 1, nil }
+func (r *recorder) Release(int) error                           { return nil }
+func (r *recorder) Enter(driver.Context) error                  { return nil }
+func (r *recorder) Memory() (free, total uint64, err error)     { return 1 << 40, 1 << 40, nil }
+func (r *recorder) Load([]byte) (driver.Module, error)          { return 1, nil }
+func (r *recorder) Unload(driver.Module) error                  { return nil }
+func (r *recorder) Free(driver.Pointer) error                   { return nil }
+func (r *recorder) Pinned(bytes int) ([]byte, error)            { return make([]byte, bytes), nil }
+func (r *recorder) FreePinned([]byte) error                     { return nil }
+func (r *recorder) NewStream() (driver.Stream, error)           { return 1, nil }
+func (r *recorder) CloseStream(driver.Stream) error             { return nil }
+func (r *recorder) Synchronize(driver.Stream) error             { return nil }
+func (r *recorder) NewEvent() (driver.Event, error)             { return 1, nil }
+func (r *recorder) CloseEvent(driver.Event) error               { return nil }
+func (r *recorder) Record(driver.Event, driver.Stream) error    { return nil }
+func (r *recorder) Await(driver.Event) error                    { return nil }
+func (r *recorder) WaitEvent(driver.Stream, driver.Event) error { return nil }
+func (r *recorder) Elapsed(_, _ driver.Event) (float32, error)  { return 1, nil }
 func (r *recorder) Upload(driver.Pointer, []byte, driver.Stream) error {
 	return nil
 }

@@ -12,18 +12,25 @@ import (
 // Tensor is memory of a Device.
 type Tensor struct {
 	dev *Device
-	at  driver.Pointer
-	n   int
+	*block
+	n int
+}
+
+// block is a tensor's memory, which the next of its size takes over.
+type block struct {
+	at    driver.Pointer
+	bytes int
+	ahead *ahead // nil where UploadAhead was never asked for
 }
 
 // New implements device.Device. Where memory runs out, the next call that returns an error says so.
 func (d *Device) New(n int) device.Tensor {
 	defer d.enter()()
-	t := &Tensor{dev: d, n: n}
 	bytes := max(4*n, 4)
+	t := &Tensor{dev: d, n: n, block: &block{bytes: bytes}}
 	d.mutex.Lock()
 	if list := d.free[bytes]; len(list) > 0 {
-		t.at, d.free[bytes] = list[len(list)-1], list[:len(list)-1]
+		t.block, d.free[bytes] = list[len(list)-1], list[:len(list)-1]
 	}
 	d.mutex.Unlock()
 	if t.at == 0 && d.ok() {
@@ -33,23 +40,18 @@ func (d *Device) New(n int) device.Tensor {
 		}
 	}
 	if d.ok() {
-		d.fail(d.drv.Clear(t.at, bytes, d.stream))
-		runtime.AddCleanup(t, d.reclaim, block{t.at, bytes})
+		d.fail(d.drv.Clear(t.use(d), bytes, d.stream))
+		runtime.AddCleanup(t, d.reclaim, t.block)
 	}
 	return t
 }
 
-type block struct {
-	at    driver.Pointer
-	bytes int
-}
-
 // reclaim keeps the memory of a tensor that nobody holds for the next of its size. The stream
 // does what was asked of the old one before it touches the new.
-func (d *Device) reclaim(b block) {
+func (d *Device) reclaim(b *block) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	d.free[b.bytes] = append(d.free[b.bytes], b.at)
+	d.free[b.bytes] = append(d.free[b.bytes], b)
 }
 
 // Len implements device.Tensor.
@@ -59,7 +61,7 @@ func (t *Tensor) Len() int { return t.n }
 func (t *Tensor) Upload(src []float32, at int) {
 	if n := min(len(src), t.n-at); n > 0 {
 		defer t.dev.enter()()
-		t.dev.upload(t.at+driver.Pointer(4*at), bytesOf(src[:n]))
+		t.dev.upload(t.use(t.dev)+driver.Pointer(4*at), bytesOf(src[:n]))
 	}
 	runtime.KeepAlive(t)
 }
@@ -68,7 +70,7 @@ func (t *Tensor) Upload(src []float32, at int) {
 func (t *Tensor) Download(dst []float32, at int) {
 	if n := min(len(dst), t.n-at); n > 0 {
 		defer t.dev.enter()()
-		t.dev.download(bytesOf(dst[:n]), t.at+driver.Pointer(4*at))
+		t.dev.download(bytesOf(dst[:n]), t.use(t.dev)+driver.Pointer(4*at))
 	}
 	runtime.KeepAlive(t)
 }

@@ -61,10 +61,13 @@ func train(t *testing.T, dev device.Device, set *data.Dataset, steps int) traine
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, batch := trained{model: m}, loader.NewBatch()
+	out, batch, next := trained{model: m}, loader.NewBatch(), loader.NewBatch()
+	loader.Batch(0, batch)
 	for step := range steps {
 		s.Step = step
-		loader.Batch(step, batch)
+		if loader.Batch(step+1, next); s.Distant() && step+1 < steps {
+			s.Ahead(next)
+		}
 		begun := time.Now()
 		metrics, err := d.Step(s, batch)
 		if err == nil {
@@ -73,6 +76,7 @@ func train(t *testing.T, dev device.Device, set *data.Dataset, steps int) traine
 		if err != nil {
 			t.Fatal(err)
 		}
+		batch, next = next, batch
 		out.slowest = max(out.slowest, time.Since(begun))
 		out.losses = append(out.losses, metrics.Loss/float64(metrics.Rows))
 	}

@@ -54,6 +54,8 @@ type trainer struct {
 	session  *defenses.Session
 	loader   *data.Loader
 	batch    *data.Batch
+	next     *data.Batch // that of nextAt, where it travels to the device ahead
+	nextAt   int         // counted in batches; 0 for none, since the first never travels ahead
 	progress *report.Progress
 	total    int // steps
 	replays  int // of each batch
@@ -76,7 +78,7 @@ func (r *run) fit(ctx context.Context, f fitting) error {
 			return ctx.Err()
 		}
 		at := float64(step) / float64(t.total)
-		t.loader.Batch(step/t.replays, t.batch)
+		t.load(step)
 		t.prepare(t.session, step)
 		metrics, err := f.defense.Step(t.session, t.batch)
 		if err = errors.Join(t.loader.Err(), err); err == nil {
@@ -134,6 +136,25 @@ func (r *run) newTrainer(f fitting) (*trainer, error) {
 	t.progress = report.NewProgress(r.opt.Stdout, r.opt.Quiet, f.title, t.total)
 	t.progress.ImagesPerStep = f.stage.Batch
 	return t, err
+}
+
+// load readies the batch of a step. Where the device is distant, the next one travels beside this step.
+func (t *trainer) load(step int) {
+	at := step / t.replays
+	if at == t.nextAt && at > 0 {
+		t.batch, t.next, t.nextAt = t.next, t.batch, 0
+	} else {
+		t.loader.Batch(at, t.batch)
+	}
+	if !t.session.Distant() || at+1 == t.nextAt || (at+1)*t.replays >= t.total {
+		return
+	}
+	if t.next == nil {
+		t.next = t.loader.NewBatch()
+	}
+	t.nextAt = at + 1
+	t.loader.Batch(t.nextAt, t.next)
+	t.session.Ahead(t.next)
 }
 
 // newSession is one for a model of this training.

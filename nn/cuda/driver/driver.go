@@ -2,6 +2,8 @@
 // the machine's libcuda.
 package driver
 
+import "fmt"
+
 // Handles of the driver's objects; 0 is none.
 type (
 	// Context is a device's primary context.
@@ -73,6 +75,8 @@ type Driver interface {
 	Record(e Event, s Stream) error
 	Await(Event) error
 	Elapsed(from, to Event) (float32, error)
+	// WaitEvent makes what a stream is given from now on wait for an event as it is recorded now. [cuStreamWaitEvent]
+	WaitEvent(Stream, Event) error
 
 	// Launch runs a kernel; params are its parameters, laid out as in C. [cuLaunchKernel]
 	Launch(f Function, grid, block [3]int, params []byte, s Stream) error
@@ -96,4 +100,12 @@ type Description struct {
 	Major, Minor int // compute capability
 	Memory       uint64
 	Processors   int // streaming multiprocessors
+}
+
+// fits reports parameters that are more than a kernel can take.
+func fits(params []byte) error {
+	if len(params) > maxParameterBytes {
+		return fmt.Errorf("a kernel's parameters take %d bytes: at most %d are possible", len(params), maxParameterBytes)
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-//go:build (linux || windows) && (amd64 || arm64) && !nocuda
+//go:build (linux || windows) && (amd64 || arm64) && !nocuda && !cu
 
 package driver
 
@@ -258,11 +258,16 @@ func (c *libcuda) Elapsed(from, to Event) (float32, error) {
 	return ms, err
 }
 
+// WaitEvent implements Driver.
+func (c *libcuda) WaitEvent(s Stream, e Event) error {
+	return c.call(cuStreamWaitEvent, uintptr(s), uintptr(e), waitDefault)
+}
+
 // Launch implements Driver.
 func (c *libcuda) Launch(f Function, grid, block [3]int, params []byte, s Stream) error {
 	l := &c.launch
-	if len(params) > len(l.params) {
-		return fmt.Errorf("a kernel's parameters take %d bytes: at most %d are possible", len(params), len(l.params))
+	if err := fits(params); err != nil {
+		return err
 	}
 	var pinner runtime.Pinner
 	pinner.Pin(l)

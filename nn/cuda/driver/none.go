@@ -1,4 +1,4 @@
-//go:build !(linux || windows) || !(amd64 || arm64) || nocuda
+//go:build nocuda || (!cu && (!(linux || windows) || !(amd64 || arm64)))
 
 package driver
 

@@ -41,6 +41,7 @@ const (
 	cuEventRecord
 	cuEventSynchronize
 	cuEventElapsedTime
+	cuStreamWaitEvent
 	cuLaunchKernel
 	cuStreamBeginCapture // from here on a driver may lack them
 	cuStreamEndCapture
@@ -83,6 +84,7 @@ var symbols = []symbol{
 	cuEventRecord:             {"cuEventRecord", []string{"CUevent", "CUstream"}},
 	cuEventSynchronize:        {"cuEventSynchronize", []string{"CUevent"}},
 	cuEventElapsedTime:        {"cuEventElapsedTime", []string{"float *", "CUevent", "CUevent"}},
+	cuStreamWaitEvent:         {"cuStreamWaitEvent", []string{"CUstream", "CUevent", "unsigned int"}},
 	cuLaunchKernel: {"cuLaunchKernel", []string{"CUfunction", "unsigned int", "unsigned int", "unsigned int", "unsigned int",
 		"unsigned int", "unsigned int", "unsigned int", "CUstream", "void **", "void **"}},
 	cuStreamBeginCapture: {"cuStreamBeginCapture_v2", []string{"CUstream", "CUstreamCaptureMode"}},
@@ -100,6 +102,7 @@ const (
 	attributeMinor       = 76   // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR
 	streamNonBlocking    = 1    // CU_STREAM_NON_BLOCKING
 	eventDefault         = 0    // CU_EVENT_DEFAULT
+	waitDefault          = 0    // CU_EVENT_WAIT_DEFAULT
 	captureThreadLocal   = 1    // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 	launchEnd            = 0    // CU_LAUNCH_PARAM_END
 	launchBufferPointer  = 1    // CU_LAUNCH_PARAM_BUFFER_POINTER

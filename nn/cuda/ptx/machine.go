@@ -16,6 +16,9 @@ import (
 type Machine struct {
 	// Limit bounds the device memory in bytes; 0 is no bound.
 	Limit int
+	// Hasty is a stream, counted from 1, that does its work at once, and so ahead of the others: then work
+	// that comes too early shows, otherwise work that comes too late. 0 is none.
+	Hasty int
 
 	workers   int
 	random    *rand.Rand
@@ -38,6 +41,7 @@ type Machine struct {
 
 // stream holds work that nobody has waited for; while it captures, what a graph will do.
 type stream struct {
+	number    int // counted from 1
 	work      []func() error
 	capturing bool
 	captured  []func() error

@@ -23,6 +23,9 @@ func (m *Machine) enqueue(call string, s driver.Stream, work func() error) error
 	} else {
 		q.work = append(q.work, work)
 	}
+	if q.number == m.Hasty && !q.capturing {
+		return m.drain(q, nil)
+	}
 	return nil
 }
 
@@ -41,7 +44,7 @@ func (m *Machine) drain(q *stream, until *event) error {
 // NewStream implements driver.Driver.
 func (m *Machine) NewStream() (driver.Stream, error) {
 	s := driver.Stream(m.handle())
-	m.streams[s] = &stream{}
+	m.streams[s] = &stream{number: len(m.streams) + 1}
 	return s, m.ready("cuStreamCreate")
 }
 
@@ -80,16 +83,27 @@ func (m *Machine) CloseEvent(e driver.Event) error {
 
 // Record implements driver.Driver.
 func (m *Machine) Record(e driver.Event, s driver.Stream) error {
-	ev := m.events[e]
-	if ev == nil {
+	if m.events[e] == nil {
 		return invalid("cuEventRecord", "there is no event %d", e)
 	}
-	// The event may be recorded again before this point is reached: only the last counts.
-	*ev = event{}
-	mine := ev
-	err := m.enqueue("cuEventRecord", s, func() error { mine.done, mine.at = true, time.Now(); return nil })
-	ev.owner = m.streams[s]
-	return err
+	// An event that is recorded again is another one for those who wait from then on.
+	ev := &event{owner: m.streams[s]}
+	m.events[e] = ev
+	return m.enqueue("cuEventRecord", s, func() error { ev.done, ev.at = true, time.Now(); return nil })
+}
+
+// WaitEvent implements driver.Driver.
+func (m *Machine) WaitEvent(s driver.Stream, e driver.Event) error {
+	ev := m.events[e]
+	if ev == nil {
+		return invalid("cuStreamWaitEvent", "there is no event %d", e)
+	}
+	return m.enqueue("cuStreamWaitEvent", s, func() error {
+		if ev.done {
+			return nil
+		}
+		return m.drain(ev.owner, ev)
+	})
 }
 
 // Await implements driver.Driver.

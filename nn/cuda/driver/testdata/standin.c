@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char fail[64];
+static char fail[64]; // "" for nothing
 
 void standin_fail(const char *what) { snprintf(fail, sizeof fail, "%s", what); }
 
@@ -90,6 +90,7 @@ CUresult CUDAAPI cuEventDestroy_v2(CUevent e) { CALL("cuEventDestroy_v2"); retur
 CUresult CUDAAPI cuEventRecord(CUevent e, CUstream s) { CALL("cuEventRecord"); return e == (CUevent)9 && s == (CUstream)7 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
 CUresult CUDAAPI cuEventSynchronize(CUevent e) { CALL("cuEventSynchronize"); return e == (CUevent)9 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
 CUresult CUDAAPI cuEventElapsedTime(float *ms, CUevent a, CUevent b) { CALL("cuEventElapsedTime"); *ms = 1.5f; return a == b ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
+CUresult CUDAAPI cuStreamWaitEvent(CUstream s, CUevent e, unsigned int flags) { CALL("cuStreamWaitEvent"); return s == (CUstream)7 && e == (CUevent)9 && flags == CU_EVENT_WAIT_DEFAULT ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
 
 // cuLaunchKernel writes what it got where its first parameter points: grid, block, the number of bytes
 // of parameters, and the parameters after the first.
