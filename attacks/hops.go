@@ -15,6 +15,7 @@ type hops struct {
 	*HopSkipJump
 	o        *oracle
 	d        Draw
+	targets  []int32   // nil for an untargeted attack
 	clean, x []float32 // x is adversarial for the rows at work
 	best     []float32 // the nearest image at the boundary; the clean one where there is none
 	nearest  []float64
@@ -58,7 +59,10 @@ func (h *hops) decide(rows []int) error {
 		return err
 	}
 	for i, r := range rows {
-		h.hit[i] = device.Argmax(z[i*h.o.classes:][:h.o.classes]) != int(h.o.b.Labels[r])
+		class := device.Argmax(z[i*h.o.classes:][:h.o.classes])
+		if h.hit[i] = class != int(h.o.b.Labels[r]); h.targets != nil {
+			h.hit[i] = class == int(h.targets[r])
+		}
 		h.used[r]++
 	}
 	return nil
@@ -69,41 +73,6 @@ func (h *hops) afford(rows []int, decisions int) []int {
 	return slices.DeleteFunc(rows, func(r int) bool { return h.used[r]+decisions > h.Queries })
 }
 
-// start finds an adversarial image for each row: uniform noise, or every other time a blend of it
-// with the clean image. It returns the rows that have one; those that are misclassified as they
-// are need none.
-func (h *hops) start() ([]int, error) {
-	left := count(len(h.used))
-	copy(h.asked, h.clean)
-	if err := h.decide(left); err != nil {
-		return nil, err
-	}
-	left = h.missed(left, nil)
-	var found []int
-	for try := 0; try < h.Starts && len(left) > 0; try++ {
-		left = h.afford(left, 1)
-		for i, r := range left {
-			x, clean := h.row(h.asked, i), h.row(h.clean, r)
-			h.d.Stream.Uniform(x, 0, 1, h.o.b.Index[r], h.d.Restart, h.draws)
-			if try%2 == 1 {
-				blend := h.d.Stream.Sequence(h.o.b.Index[r], h.d.Restart, h.draws+1)
-				share := blend.Float64()
-				for j, u := range x {
-					x[j] = float32(float64(clean[j]) + share*(float64(u)-float64(clean[j])))
-				}
-			}
-		}
-		h.draws += 2
-		if err := h.decide(left); err != nil {
-			return nil, err
-		}
-		left = h.missed(left, &found)
-	}
-	h.draws, h.question = drawHops+2*uint32(h.Starts), uint64(h.Starts)+1 // however many tries the batch took
-	slices.Sort(found)
-	return found, nil
-}
-
 // keep enters x of row r, which is adversarial, if it is nearer than those before it.
 func (h *hops) keep(r int) {
 	x := h.row(h.x, r)
@@ -111,23 +80,6 @@ func (h *hops) keep(r int) {
 		h.nearest[r] = d
 		copy(h.row(h.best, r), x)
 	}
-}
-
-// missed returns the rows whose image is not adversarial, and adds the others to found with their
-// image, where found is not nil.
-func (h *hops) missed(rows []int, found *[]int) []int {
-	var left []int
-	for i, r := range rows {
-		switch {
-		case !h.hit[i]:
-			left = append(left, r)
-		case found != nil:
-			copy(h.row(h.x, r), h.row(h.asked, i))
-			h.keep(r)
-			*found = append(*found, r)
-		}
-	}
-	return left
 }
 
 // toBoundary bisects between the clean image and x, which becomes the adversarial end: along the

@@ -1,6 +1,7 @@
 package attacks
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -12,7 +13,8 @@ import (
 // HopSkipJump sees nothing of a network but its decisions (Chen et al. 2020, algorithm 2): from an
 // adversarial image at the boundary it estimates the boundary's direction by random probes, goes
 // out along it, and comes back by bisection. It looks for the nearest adversarial example in L2 or
-// Linf; eps only says which count as a success.
+// Linf; eps only says which count as a success. With a target it begins from images that the data
+// set has of that class and the network takes for it, and every iterate is taken for it, too.
 type HopSkipJump struct {
 	Bound
 	// Steps is the number of such rounds at the most, Queries that of decisions on an example.
@@ -24,8 +26,10 @@ type HopSkipJump struct {
 	MaxProbes int `toml:"max_num_evals"`
 	// Gamma scales the bisection's precision, gamma d^-3/2 in L2 and gamma d^-2 in Linf.
 	Gamma configs.Number `toml:"gamma"`
-	// Starts is how many random images are tried as the first adversarial one.
-	Starts int `toml:"init_tries"`
+	// Starts is how many images are tried as the first adversarial one: random ones, or with a target
+	// the data set's.
+	Starts int    `toml:"init_tries"`
+	Target Target `toml:"target"`
 }
 
 // Validate implements Attack.
@@ -47,11 +51,20 @@ func (a *HopSkipJump) Validate() error {
 	if !(a.Gamma > 0) {
 		return registry.Errorf("gamma", "%v must be above 0", float64(a.Gamma))
 	}
-	return nil
+	if a.Target == "least_likely" {
+		return registry.Errorf("target", `%q takes more than decisions to know: use "random" or "next"`, string(a.Target))
+	}
+	return a.Target.Validate()
 }
 
 // Label implements Attack.
-func (a *HopSkipJump) Label() string { return fmt.Sprintf("HopSkipJump-%d", a.Queries) }
+func (a *HopSkipJump) Label() string {
+	s := fmt.Sprintf("HopSkipJump-%d", a.Queries)
+	if a.Target != "" {
+		s += " targeted"
+	}
+	return s
+}
 
 // Restarts implements Attack.
 func (a *HopSkipJump) Restarts() int { return 1 }
@@ -71,7 +84,15 @@ func (a *HopSkipJump) At(epsilon float64) Attack {
 
 // Perturb implements Attack.
 func (a *HopSkipJump) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Counts, error) {
+	targets, err := a.Target.classes(v, b, d)
+	if err != nil {
+		return device.Counts{}, err
+	}
+	if targets != nil && b.Data == nil {
+		return device.Counts{}, errors.New("a targeted HopSkipJump begins from a data set's images of the target class, and there is no data set here: it is for evaluation, not for training")
+	}
 	h := newHops(a, v, b, d)
+	h.targets = targets
 	rows, err := h.start()
 	if err == nil {
 		rows, err = h.toBoundary(rows)

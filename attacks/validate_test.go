@@ -144,7 +144,7 @@ func TestLabels(t *testing.T) {
 	for _, c := range []struct{ attack, options, want string }{
 		{"noise", "", "noise"}, {"noise", `distribution = "gaussian"`, "Gaussian noise"}, {"fgsm", "", "FGSM"}, {"fgsm", "random_start = true", "FGSM-RS"}, {"fgsm", `target = "next"`, "FGSM targeted"},
 		{"rfgsm", "restarts = 3", "R+FGSM x3"}, {"mifgsm", `target = "next"`, "MI-FGSM-10 targeted"}, {"cw", "", "CW"}, {"ead", `rule = "l1"`, "EAD-L1"},
-		{"deepfool", "", "DeepFool-50"}, {"hopskipjump", "", "HopSkipJump-25000"},
+		{"deepfool", "", "DeepFool-50"}, {"hopskipjump", "", "HopSkipJump-25000"}, {"hopskipjump", "target = \"next\"", "HopSkipJump-25000 targeted"},
 		{"pgd", "", "PGD-40"}, {"pgd", "steps = 100\nrestarts = 10", "PGD-100 x10"}, {"pgd", "steps = 7\nloss = \"margin\"\ntarget = \"random\"", "PGD-7 margin targeted"},
 		{"apgd", "", "APGD-CE"}, {"apgd", "loss = \"dlr\"\nrestarts = 5\neot = 20", "APGD-DLR eot 20 x5"}, {"apgd_t", "", "APGD-T"},
 		{"apgd_t", "targets = 3\nsteps = 20\nloss = \"margin\"", "APGD-T margin 20 steps 3 targets"}, {"fab", "", "FAB"}, {"fab_t", "restarts = 5\ntargets = 4", "FAB-T 4 targets x5"},
