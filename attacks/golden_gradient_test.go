@@ -36,13 +36,13 @@ func TestGoldenGradient(t *testing.T) {
 	}
 	for name, attack := range map[string]func(k int) attacks.Attack{
 		"mi-fgsm linf": func(k int) attacks.Attack {
-			return &attacks.MIFGSM{Bound: bound(attacks.Linf, 0.1), Steps: k, StepSize: 0.025, Decay: 1, Normalise: attacks.L1, Loss: "cross_entropy"}
+			return &attacks.MIFGSM{Bound: bound(attacks.Linf, 0.1), Runs: 1, Steps: k, StepSize: 0.025, Decay: 1, Normalise: attacks.L1, Loss: "cross_entropy"}
 		},
 		"mi-fgsm linf targeted": func(k int) attacks.Attack {
-			return &attacks.MIFGSM{Bound: bound(attacks.Linf, 0.1), Steps: k, StepSize: 0.025, Decay: 0.7, Normalise: attacks.L1, Loss: "cross_entropy", Target: "next"}
+			return &attacks.MIFGSM{Bound: bound(attacks.Linf, 0.1), Runs: 1, Steps: k, StepSize: 0.025, Decay: 0.7, Normalise: attacks.L1, Loss: "cross_entropy", Target: "next"}
 		},
 		"mi-fgsm l2": func(k int) attacks.Attack {
-			return &attacks.MIFGSM{Bound: bound(attacks.L2, 0.6), Steps: k, StepSize: 0.15, Decay: 1, Normalise: attacks.L2, Loss: "cross_entropy"}
+			return &attacks.MIFGSM{Bound: bound(attacks.L2, 0.6), Runs: 1, Steps: k, StepSize: 0.15, Decay: 1, Normalise: attacks.L2, Loss: "cross_entropy"}
 		},
 		"pgd linf targeted": func(k int) attacks.Attack {
 			return &attacks.PGD{Bound: bound(attacks.Linf, 0.1), StepSize: 0.03, Steps: k, Runs: 1, Loss: "cross_entropy", Target: "next"}

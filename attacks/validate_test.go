@@ -43,6 +43,8 @@ func TestValidate(t *testing.T) {
 		{"mifgsm", "norm = \"l1\"\neps = 2", `test.toml:3: "attack.norm": MI-FGSM knows "linf" and "l2"`},
 		{"mifgsm", `steps = 0`, `test.toml:3: "attack.steps": 0 must be at least 1`},
 		{"mifgsm", `step_size = -1`, `test.toml:3: "attack.step_size": -1 must not be negative`},
+		{"mifgsm", "restarts = 2\nrandom_start = true", ``},
+		{"mifgsm", `restarts = 2`, `test.toml:3: "attack.restarts": 2 runs without a random start would all be the same`},
 		{"mifgsm", `decay = -1`, `test.toml:3: "attack.decay": -1 must not be negative`},
 		{"mifgsm", `normalise = "linf"`, `test.toml:3: "attack.normalise": unknown norm "linf": use "l1" or "l2"`},
 		{"rfgsm", "norm = \"l2\"\neps = 2", `test.toml:3: "attack.norm": R+FGSM is a method of "linf": elsewhere use fgsm with random_start = true`},
@@ -143,7 +145,7 @@ func TestWarnings(t *testing.T) {
 func TestLabels(t *testing.T) {
 	for _, c := range []struct{ attack, options, want string }{
 		{"noise", "", "noise"}, {"noise", `distribution = "gaussian"`, "Gaussian noise"}, {"fgsm", "", "FGSM"}, {"fgsm", "random_start = true", "FGSM-RS"}, {"fgsm", `target = "next"`, "FGSM targeted"},
-		{"rfgsm", "restarts = 3", "R+FGSM x3"}, {"mifgsm", `target = "next"`, "MI-FGSM-10 targeted"}, {"cw", "", "CW"}, {"ead", `rule = "l1"`, "EAD-L1"},
+		{"rfgsm", "restarts = 3", "R+FGSM x3"}, {"mifgsm", `target = "next"`, "MI-FGSM-10 targeted"}, {"mifgsm", "random_start = true\nrestarts = 4", "MI-FGSM-10 x4"}, {"cw", "", "CW"}, {"ead", `rule = "l1"`, "EAD-L1"},
 		{"deepfool", "", "DeepFool-50"}, {"hopskipjump", "", "HopSkipJump-25000"}, {"hopskipjump", "target = \"next\"", "HopSkipJump-25000 targeted"},
 		{"pgd", "", "PGD-40"}, {"pgd", "steps = 100\nrestarts = 10", "PGD-100 x10"}, {"pgd", "steps = 7\nloss = \"margin\"\ntarget = \"random\"", "PGD-7 margin targeted"},
 		{"apgd", "", "APGD-CE"}, {"apgd", "loss = \"dlr\"\nrestarts = 5\neot = 20", "APGD-DLR eot 20 x5"}, {"apgd_t", "", "APGD-T"},
