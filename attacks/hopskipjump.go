@@ -26,11 +26,20 @@ type HopSkipJump struct {
 	MaxProbes int `toml:"max_num_evals"`
 	// Gamma scales the bisection's precision, gamma d^-3/2 in L2 and gamma d^-2 in Linf.
 	Gamma configs.Number `toml:"gamma"`
+	// StepSearch says how far a round goes out: "geometric_progression" halves the step until it is
+	// adversarial, as in the paper; "grid_search", of the authors' code, takes the best of twenty.
+	StepSearch string `toml:"stepsize_search"`
 	// Starts is how many images are tried as the first adversarial one: random ones, or with a target
 	// the data set's.
 	Starts int    `toml:"init_tries"`
 	Target Target `toml:"target"`
 }
+
+// How HopSkipJump searches for its step.
+const (
+	geometricSteps = "geometric_progression"
+	gridSteps      = "grid_search"
+)
 
 // Validate implements Attack.
 func (a *HopSkipJump) Validate() error {
@@ -50,6 +59,9 @@ func (a *HopSkipJump) Validate() error {
 	}
 	if !(a.Gamma > 0) {
 		return registry.Errorf("gamma", "%v must be above 0", float64(a.Gamma))
+	}
+	if a.StepSearch != geometricSteps && a.StepSearch != gridSteps {
+		return registry.Errorf("stepsize_search", "unknown search %q: use %q or %q", a.StepSearch, geometricSteps, gridSteps)
 	}
 	if a.Target == "least_likely" {
 		return registry.Errorf("target", `%q takes more than decisions to know: use "random" or "next"`, string(a.Target))
@@ -102,10 +114,13 @@ func (a *HopSkipJump) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (de
 		if rows, err = h.estimate(h.afford(rows, probes), t, probes); err != nil {
 			break
 		}
-		if rows, err = h.hop(rows, t); err != nil {
-			break
+		if a.StepSearch == gridSteps {
+			rows, err = h.grid(rows)
+			continue
 		}
-		rows, err = h.toBoundary(rows)
+		if rows, err = h.hop(rows, t); err == nil {
+			rows, err = h.toBoundary(rows)
+		}
 	}
 	if err != nil {
 		return h.o.counts, err
@@ -116,6 +131,6 @@ func (a *HopSkipJump) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (de
 
 func init() {
 	registry.Register("hopskipjump", func() Attack {
-		return &HopSkipJump{Bound: Bound{Norm: L2, Epsilon: 2}, Steps: 64, Queries: 25000, Probes: 100, MaxProbes: 10000, Gamma: 1, Starts: 100}
+		return &HopSkipJump{Bound: Bound{Norm: L2, Epsilon: 2}, Steps: 64, Queries: 25000, Probes: 100, MaxProbes: 10000, Gamma: 1, StepSearch: geometricSteps, Starts: 100}
 	})
 }

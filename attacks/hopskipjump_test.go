@@ -93,30 +93,30 @@ func TestHopSkipJumpTargeted(t *testing.T) {
 // images, not on batches and order; without an image of the target there is nothing to find.
 func TestHopSkipJumpTargets(t *testing.T) {
 	m, d, _ := newCorners(t, 24)
-	a, err := decoded("hopskipjump", "steps = 2\nmax_queries = 300\ntarget = \"random\"")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := run(t, m, a, d)
+	small, _, _ := newCorners(t, 5)
 	order := make([]int, d.Len())
 	for i := range order {
 		order[i] = i * 7 % d.Len()
 	}
-	small, _, _ := newCorners(t, 5)
-	got := run(t, small, a, d.Subset(order))
-	reached := map[[2]int]bool{}
-	for k, i := range order {
-		if got.Distance[k] != want.Distance[i] || !slices.Equal(got.Nearest[k*pixels:(k+1)*pixels], want.Nearest[i*pixels:(i+1)*pixels]) {
-			t.Fatalf("example %d differs with batches and order", i)
+	for _, options := range []string{"steps = 2\nmax_queries = 300", "steps = 2\nmax_queries = 600\nstepsize_search = \"grid_search\""} {
+		a, err := decoded("hopskipjump", options+"\ntarget = \"random\"")
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	z := logitsOf(t, m, want.Nearest)
-	for i := range d.Len() {
-		row := z[3*i : 3*i+3]
-		reached[[2]int{int(d.Label(i)), slices.Index(row, slices.Max(row))}] = true
-	}
-	if len(reached) != 6 {
-		t.Errorf("random targets reached %v", reached)
+		want, got := run(t, m, a, d), run(t, small, a, d.Subset(order))
+		for k, i := range order {
+			if got.Distance[k] != want.Distance[i] || !slices.Equal(got.Nearest[k*pixels:(k+1)*pixels], want.Nearest[i*pixels:(i+1)*pixels]) {
+				t.Fatalf("%q: example %d differs with batches and order", options, i)
+			}
+		}
+		reached, z := map[[2]int]bool{}, logitsOf(t, m, want.Nearest)
+		for i := range d.Len() {
+			row := z[3*i : 3*i+3]
+			reached[[2]int{int(d.Label(i)), slices.Index(row, slices.Max(row))}] = true
+		}
+		if len(reached) != 6 {
+			t.Errorf("%q: random targets reached %v", options, reached)
+		}
 	}
 
 	next, err := decoded("hopskipjump", "steps = 2\nmax_queries = 300\ntarget = \"next\"")

@@ -65,6 +65,7 @@ func TestValidate(t *testing.T) {
 		{"deepfool", `candidates = 1`, `test.toml:3: "attack.candidates": 1 must be at least 2: the label and one other`},
 		{"hopskipjump", "norm = \"l1\"\neps = 2", `test.toml:3: "attack.norm": HopSkipJump knows "linf" and "l2"`},
 		{"hopskipjump", `max_queries = 0`, `test.toml:3: "attack.max_queries": 0 must be at least 1`},
+		{"hopskipjump", `stepsize_search = "linear"`, `test.toml:3: "attack.stepsize_search": unknown search "linear": use "geometric_progression" or "grid_search"`},
 		{"hopskipjump", `gamma = 0`, `test.toml:3: "attack.gamma": 0 must be above 0`},
 		{"noise", `distribution = "normal"`, `test.toml:3: "attack.distribution": unknown distribution "normal": use "uniform" or "gaussian"`},
 		{"noise", `step_size = 1`, `test.toml:3: unknown key "attack.step_size": the keys here are name, norm, eps, distribution, restarts`},
