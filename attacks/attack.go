@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"rampart/configs"
+	"rampart/data"
 	"rampart/nn"
 	"rampart/nn/device"
 	"rampart/nn/registry"
@@ -35,6 +36,9 @@ type Batch struct {
 	// Index numbers each example in its data set: random numbers are counted by it, so that a
 	// result depends on neither batch size nor order.
 	Index []uint32
+	// Data is the data set that they are of, with images of other classes to begin from; nil where
+	// there is none, as in training.
+	Data *data.Dataset
 }
 
 // Draw says which random numbers a run of an attack takes.

@@ -141,6 +141,7 @@ func TestClosedForm(t *testing.T) {
 		{"cw", "initial_const = 0.1", 0.01, 0.001, distance},
 		{"hopskipjump", "norm = \"l2\"\nmax_queries = 8000", 0.02, 0.03, distance},
 		{"hopskipjump", "norm = \"linf\"\neps = 0.3\nmax_queries = 8000", 0.05, 0.2, distance},
+		{"hopskipjump", "norm = \"l2\"\nmax_queries = 8000\nstepsize_search = \"grid_search\"", 0.02, 0.03, distance},
 	} {
 		a, err := decoded(c.attack, c.options)
 		if err != nil {

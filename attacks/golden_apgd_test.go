@@ -29,7 +29,7 @@ func TestGoldenAPGD(t *testing.T) {
 			}
 		}
 	}
-	readGolden(t, "golden_apgd", &golden)
+	ReadGolden(t, "golden_apgd", &golden)
 	if len(golden.Runs) != 10 {
 		t.Fatalf("%d runs", len(golden.Runs))
 	}
@@ -39,7 +39,7 @@ func TestGoldenAPGD(t *testing.T) {
 			norm, phased, _ := strings.Cut(norm, " ")
 			a := newAPGD(map[string]string{"ce": "cross_entropy", "dlr": "dlr", "dlr-targeted": "targeted_dlr"}[lossName], len(run.Targets))
 			a.Bound, a.Steps, a.LargeEps = Bound{Norm(norm), configs.Number(run.Eps)}, run.Iterations, phased != ""
-			v := &watched{Model: oracleNetwork(t, run.Network, 3)}
+			v := &watched{Model: OracleNetwork(t, run.Network, 3)}
 			clean := oracleImages(v.Input().Size(), golden.Index)
 			b := &Batch{X: v.New(len(clean)), Labels: golden.Labels[run.Network], Index: []uint32{0, 1, 2}}
 			b.X.Upload(clean, 0)

@@ -15,7 +15,7 @@ func TestGoldenPlanes(t *testing.T) {
 		B           float64
 		Reached     bool
 	}
-	readGolden(t, "golden_projections", &golden)
+	ReadGolden(t, "golden_projections", &golden)
 	for _, norm := range []Norm{Linf, L2, L1} {
 		cases := golden[string(norm)+" plane"]
 		if len(cases) == 0 {
@@ -83,12 +83,12 @@ func TestGoldenFAB(t *testing.T) {
 			Adv        [][]float32
 		}
 	}
-	readGolden(t, "golden_fab", &golden)
+	ReadGolden(t, "golden_fab", &golden)
 	if len(golden.Runs) != 6 {
 		t.Fatalf("%d runs", len(golden.Runs))
 	}
 	n := len(golden.Labels)
-	m := oracleNetwork(t, "small", n)
+	m := OracleNetwork(t, "small", n)
 	clean := oracleImages(m.Input().Size(), count(n))
 	z, err := newOracle(m, &Batch{Labels: golden.Labels, Index: make([]uint32, n)}, Draw{}).logits(clean, count(n))
 	if err != nil {

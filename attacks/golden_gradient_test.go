@@ -1,73 +1,13 @@
 package attacks_test
 
 import (
-	"compress/gzip"
-	"encoding/json"
 	"math"
-	"os"
 	"testing"
 
 	"rampart/attacks"
 	"rampart/configs"
-	"rampart/data"
-	"rampart/nn"
-	"rampart/nn/cpu"
 	"rampart/nn/kernel"
-	"rampart/nn/rng"
 )
-
-// golden reads testdata/golden_NAME.json.gz, which the script of the same name wrote.
-func golden(t *testing.T, name string, into any) {
-	t.Helper()
-	f, err := os.Open("testdata/golden_" + name + ".json.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.NewDecoder(z).Decode(into); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// goldenSmall is the network "small" of testdata/oracle.py and its first n images.
-func goldenSmall(t *testing.T, rows int, labels []int32) (*nn.Model, *data.Dataset) {
-	t.Helper()
-	const h, w, c, hidden, outputs = 6, 6, 2, 12, 4
-	weight := func(name string, rows, columns int, phase, scale float64, shape ...int) nn.Weight {
-		v := nn.Weight{Name: name, Shape: shape}
-		for o := range rows {
-			for i := range columns {
-				v.Data = append(v.Data, float32(scale*math.Sin(phase+1.7*float64(o)+0.9*float64(i)+0.13*float64(o)*float64(i))))
-			}
-		}
-		return v
-	}
-	s := nn.Spec{Arch: "mlp", Options: &nn.MLP{Hidden: []int{hidden}}, Input: nn.Shape{H: h, W: w, C: c}, Classes: outputs}
-	m, err := nn.Build(s, cpu.New(2), rows, rng.New(5, "weights"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.SetWeights([]nn.Weight{
-		weight("fc1.weight", hidden, h*w*c, 0.35, 0.4, hidden, h*w*c), weight("fc1.bias", 1, hidden, 0.5, 0.1, hidden),
-		weight("fc2.weight", outputs, hidden, 0.7, 0.6, outputs, hidden), weight("fc2.bias", 1, outputs, 0.9, 0.1, outputs),
-	}); err != nil {
-		t.Fatal(err)
-	}
-	images := make([]byte, len(labels)*h*w*c)
-	for i := range images {
-		n, j := i/(h*w*c), i%(h*w*c)
-		images[i] = byte(37*n + 53*j + 7*n*j)
-	}
-	d, err := data.NewDataset("formula", h, w, c, []string{"a", "b", "c", "d"}, images, labels)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m, d
-}
 
 // near compares images with golden ones, by example.
 func near(t *testing.T, what string, got []float32, want [][]float64, tolerance float64) {
@@ -89,20 +29,20 @@ func TestGoldenGradient(t *testing.T) {
 		Labels, Targets []int32
 		Steps           map[string][][][]float64
 	}
-	golden(t, "gradient", &file)
-	m, d := goldenSmall(t, 4, file.Labels)
+	attacks.ReadGolden(t, "golden_gradient", &file)
+	m, d := attacks.OracleNetwork(t, "small", 4), attacks.OracleData(t, "small", file.Labels)
 	bound := func(norm attacks.Norm, eps configs.Number) attacks.Bound {
 		return attacks.Bound{Norm: norm, Epsilon: eps}
 	}
 	for name, attack := range map[string]func(k int) attacks.Attack{
 		"mi-fgsm linf": func(k int) attacks.Attack {
-			return &attacks.MIFGSM{Bound: bound(attacks.Linf, 0.1), Steps: k, StepSize: 0.025, Decay: 1, Normalise: attacks.L1, Loss: "cross_entropy"}
+			return &attacks.MIFGSM{Bound: bound(attacks.Linf, 0.1), Runs: 1, Steps: k, StepSize: 0.025, Decay: 1, Normalise: attacks.L1, Loss: "cross_entropy"}
 		},
 		"mi-fgsm linf targeted": func(k int) attacks.Attack {
-			return &attacks.MIFGSM{Bound: bound(attacks.Linf, 0.1), Steps: k, StepSize: 0.025, Decay: 0.7, Normalise: attacks.L1, Loss: "cross_entropy", Target: "next"}
+			return &attacks.MIFGSM{Bound: bound(attacks.Linf, 0.1), Runs: 1, Steps: k, StepSize: 0.025, Decay: 0.7, Normalise: attacks.L1, Loss: "cross_entropy", Target: "next"}
 		},
 		"mi-fgsm l2": func(k int) attacks.Attack {
-			return &attacks.MIFGSM{Bound: bound(attacks.L2, 0.6), Steps: k, StepSize: 0.15, Decay: 1, Normalise: attacks.L2, Loss: "cross_entropy"}
+			return &attacks.MIFGSM{Bound: bound(attacks.L2, 0.6), Runs: 1, Steps: k, StepSize: 0.15, Decay: 1, Normalise: attacks.L2, Loss: "cross_entropy"}
 		},
 		"pgd linf targeted": func(k int) attacks.Attack {
 			return &attacks.PGD{Bound: bound(attacks.Linf, 0.1), StepSize: 0.03, Steps: k, Runs: 1, Loss: "cross_entropy", Target: "next"}
@@ -139,7 +79,7 @@ func TestGoldenProjectL1(t *testing.T) {
 			X, Y, Delta []float64
 		} `json:"l1 box"`
 	}
-	golden(t, "projections", &file)
+	attacks.ReadGolden(t, "golden_projections", &file)
 	if len(file.L1) < 30 {
 		t.Errorf("only %d cases", len(file.L1))
 	}

@@ -7,14 +7,17 @@ import (
 	"os"
 	"testing"
 
+	"rampart/data"
 	"rampart/nn"
 	"rampart/nn/cpu"
 	"rampart/nn/device"
 	"rampart/nn/rng"
 )
 
-// readGolden reads a file that a script of the same name in testdata wrote.
-func readGolden(t *testing.T, name string, to any) {
+// What is exported here serves the tests of package attacks_test, too.
+
+// ReadGolden reads a file that a script of the same name in testdata wrote, such as "golden_apgd".
+func ReadGolden(t testing.TB, name string, into any) {
 	t.Helper()
 	f, err := os.Open("testdata/" + name + ".json.gz")
 	if err != nil {
@@ -25,44 +28,65 @@ func readGolden(t *testing.T, name string, to any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.NewDecoder(z).Decode(to); err != nil {
+	if err := json.NewDecoder(z).Decode(into); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 }
 
-// oracleNetwork is a network of testdata/oracle.py.
-func oracleNetwork(t *testing.T, name string, rows int) *nn.Model {
+// oracles are the networks of testdata/oracle.py: flatten, dense, ReLU, dense.
+var oracles = map[string]struct {
+	side, hidden, classes int
+	scale                 float64 // of the first layer's weights
+}{"small": {6, 12, 4, 0.4}, "wide": {6, 24, 10, 0.4}, "square": {17, 16, 4, 0.1}}
+
+const oracleChannels = 2
+
+// OracleNetwork is a network of testdata/oracle.py.
+func OracleNetwork(t testing.TB, name string, rows int) *nn.Model {
 	t.Helper()
-	shape, ok := map[string]struct {
-		side, hidden, classes int
-		scale                 float64 // of the first layer's weights
-	}{"small": {6, 12, 4, 0.4}, "wide": {6, 24, 10, 0.4}, "square": {17, 16, 4, 0.1}}[name]
+	o, ok := oracles[name]
 	if !ok {
 		t.Fatalf("no network %q", name)
 	}
-	const channels = 2
-	size := shape.side * shape.side * channels
-	m, err := nn.Build(nn.Spec{Arch: "mlp", Options: &nn.MLP{Hidden: []int{shape.hidden}}, Input: nn.Shape{H: shape.side, W: shape.side, C: channels},
-		Classes: shape.classes}, cpu.New(2), rows, rng.New(1, "weights"))
+	m, err := nn.Build(nn.Spec{Arch: "mlp", Options: &nn.MLP{Hidden: []int{o.hidden}}, Input: nn.Shape{H: o.side, W: o.side, C: oracleChannels},
+		Classes: o.classes}, cpu.New(2), rows, rng.New(1, "weights"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	weight := func(name string, rows, columns int, phase, scale float64, shape ...int) nn.Weight {
 		w := nn.Weight{Name: name, Shape: shape}
-		for o := range rows {
-			for i := range columns {
-				w.Data = append(w.Data, float32(scale*math.Sin(phase+1.7*float64(o)+0.9*float64(i)+0.13*float64(o)*float64(i))))
+		for r := range rows {
+			for c := range columns {
+				w.Data = append(w.Data, float32(scale*math.Sin(phase+1.7*float64(r)+0.9*float64(c)+0.13*float64(r)*float64(c))))
 			}
 		}
 		return w
 	}
+	size := m.Input().Size()
 	if err := m.SetWeights([]nn.Weight{
-		weight("fc1.weight", shape.hidden, size, 0.35, shape.scale, shape.hidden, size), weight("fc1.bias", 1, shape.hidden, 0.5, 0.1, shape.hidden),
-		weight("fc2.weight", shape.classes, shape.hidden, 0.7, 0.6, shape.classes, shape.hidden), weight("fc2.bias", 1, shape.classes, 0.9, 0.1, shape.classes),
+		weight("fc1.weight", o.hidden, size, 0.35, o.scale, o.hidden, size), weight("fc1.bias", 1, o.hidden, 0.5, 0.1, o.hidden),
+		weight("fc2.weight", o.classes, o.hidden, 0.7, 0.6, o.classes, o.hidden), weight("fc2.bias", 1, o.classes, 0.9, 0.1, o.classes),
 	}); err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// OracleData are the first images of testdata/oracle.py with their labels.
+func OracleData(t testing.TB, name string, labels []int32) *data.Dataset {
+	t.Helper()
+	o := oracles[name]
+	size := o.side * o.side * oracleChannels
+	images := make([]byte, len(labels)*size)
+	for i := range images {
+		n, j := i/size, i%size
+		images[i] = byte(37*n + 53*j + 7*n*j)
+	}
+	d, err := data.NewDataset("formula", o.side, o.side, oracleChannels, []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}[:o.classes], images, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // oracleImages are images of testdata/oracle.py.

@@ -19,7 +19,7 @@ func TestGoldenLosses(t *testing.T) {
 			Grad  [][]float64
 		}
 	}
-	readGolden(t, "golden_losses", &golden)
+	ReadGolden(t, "golden_losses", &golden)
 	compared := 0
 	for text, g := range golden {
 		k, err := strconv.Atoi(text)

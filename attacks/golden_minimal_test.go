@@ -52,7 +52,7 @@ func TestGoldenMinimal(t *testing.T) {
 		L1         record `json:"ead l1"`
 		EADTarget  record `json:"ead targeted"`
 	}
-	golden(t, "minimal", &file)
+	attacks.ReadGolden(t, "golden_minimal", &file)
 	for name, want := range map[string]record{"cw": file.CW, "cw confidence": file.Confidence, "cw targeted": file.Targeted,
 		"ead en": file.EN, "ead l1": file.L1, "ead targeted": file.EADTarget} {
 		o := want.Options
@@ -64,7 +64,7 @@ func TestGoldenMinimal(t *testing.T) {
 				labels[i] = (labels[i] + 1) % 4
 			}
 		}
-		m, d := goldenSmall(t, len(labels), labels)
+		m, d := attacks.OracleNetwork(t, "small", len(labels)), attacks.OracleData(t, "small", labels)
 		v := &recorder{Model: m}
 		var a attacks.Attack = &attacks.CW{Bound: attacks.Bound{Norm: attacks.L2, Epsilon: 8}, Search: search}
 		if name[0] == 'e' {

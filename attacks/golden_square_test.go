@@ -46,7 +46,7 @@ type squareExample struct {
 // TestGoldenSquareSchedule compares sides of squares and patterns of windows with pyautoattack's.
 func TestGoldenSquareSchedule(t *testing.T) {
 	var golden squareGolden
-	readGolden(t, "golden_square", &golden)
+	ReadGolden(t, "golden_square", &golden)
 	if len(golden.Schedule) == 0 || len(golden.Eta) != 12 || len(golden.EtaL1) != 12 {
 		t.Fatal("the file lacks its parts")
 	}
@@ -86,11 +86,11 @@ func TestGoldenSquareSchedule(t *testing.T) {
 // come to.
 func TestGoldenSquare(t *testing.T) {
 	var golden squareGolden
-	readGolden(t, "golden_square", &golden)
+	ReadGolden(t, "golden_square", &golden)
 	if len(golden.Runs) != 3 {
 		t.Fatalf("%d runs", len(golden.Runs))
 	}
-	m := oracleNetwork(t, "square", 1)
+	m := OracleNetwork(t, "square", 1)
 	for norm, run := range golden.Runs {
 		for n, g := range run.Examples {
 			a := &Square{Bound: Bound{Norm(norm), configs.Number(run.Eps)}, Queries: run.Queries, PInit: run.PInit, Runs: 1, Loss: "margin", Rescale: run.Rescale}

@@ -27,7 +27,7 @@ func TestGolden(t *testing.T) {
 	if err := json.Unmarshal(text, &golden); err != nil {
 		t.Fatal(err)
 	}
-	m, d := oracleNetwork(t, "small"), oracleData(t, "small", golden.Labels)
+	m, d := attacks.OracleNetwork(t, "small", 4), attacks.OracleData(t, "small", golden.Labels)
 	clean, err := attacks.Clean(m, d)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ type hops struct {
 	*HopSkipJump
 	o        *oracle
 	d        Draw
+	targets  []int32   // nil for an untargeted attack
 	clean, x []float32 // x is adversarial for the rows at work
 	best     []float32 // the nearest image at the boundary; the clean one where there is none
 	nearest  []float64
@@ -23,20 +24,20 @@ type hops struct {
 	draws    uint32 // the step of the next draw
 	question uint64 // the number of the next question
 
-	asked       []float32 // images of the rows at work
-	hit         []bool    // by question
-	direction   []float32
-	radius      []float64 // of x, in toBoundary
-	step        []float64 // in hop
-	along, mean []float64 // of estimate, by pixel
-	sum         []float64
+	asked      []float32 // images of the rows at work
+	hit        []bool    // by question
+	direction  []float32
+	radius     []float64 // of x, in toBoundary
+	step       []float64 // in hop
+	sums, mean []float64 // of estimate, by pixel
+	sum        []float64
 }
 
 func newHops(a *HopSkipJump, v Victim, b *Batch, d Draw) *hops {
 	o, n := newOracle(v, b, d), len(b.Labels)
 	h := &hops{HopSkipJump: a, o: o, d: d, clean: o.clean(), x: o.clean(), best: o.clean(), nearest: make([]float64, n), distance: make([]float64, n), used: make([]int, n),
 		draws: drawHops, question: 1, asked: make([]float32, n*o.size), hit: make([]bool, n), direction: make([]float32, n*o.size), radius: make([]float64, n), step: make([]float64, n),
-		along: make([]float64, n*o.size), mean: make([]float64, n*o.size), sum: make([]float64, n)}
+		sums: make([]float64, n*o.size), mean: make([]float64, n*o.size), sum: make([]float64, n)}
 	for r := range n {
 		h.nearest[r] = math.Inf(1)
 	}
@@ -58,7 +59,10 @@ func (h *hops) decide(rows []int) error {
 		return err
 	}
 	for i, r := range rows {
-		h.hit[i] = device.Argmax(z[i*h.o.classes:][:h.o.classes]) != int(h.o.b.Labels[r])
+		class := device.Argmax(z[i*h.o.classes:][:h.o.classes])
+		if h.hit[i] = class != int(h.o.b.Labels[r]); h.targets != nil {
+			h.hit[i] = class == int(h.targets[r])
+		}
 		h.used[r]++
 	}
 	return nil
@@ -69,41 +73,6 @@ func (h *hops) afford(rows []int, decisions int) []int {
 	return slices.DeleteFunc(rows, func(r int) bool { return h.used[r]+decisions > h.Queries })
 }
 
-// start finds an adversarial image for each row: uniform noise, or every other time a blend of it
-// with the clean image. It returns the rows that have one; those that are misclassified as they
-// are need none.
-func (h *hops) start() ([]int, error) {
-	left := count(len(h.used))
-	copy(h.asked, h.clean)
-	if err := h.decide(left); err != nil {
-		return nil, err
-	}
-	left = h.missed(left, nil)
-	var found []int
-	for try := 0; try < h.Starts && len(left) > 0; try++ {
-		left = h.afford(left, 1)
-		for i, r := range left {
-			x, clean := h.row(h.asked, i), h.row(h.clean, r)
-			h.d.Stream.Uniform(x, 0, 1, h.o.b.Index[r], h.d.Restart, h.draws)
-			if try%2 == 1 {
-				blend := h.d.Stream.Sequence(h.o.b.Index[r], h.d.Restart, h.draws+1)
-				share := blend.Float64()
-				for j, u := range x {
-					x[j] = float32(float64(clean[j]) + share*(float64(u)-float64(clean[j])))
-				}
-			}
-		}
-		h.draws += 2
-		if err := h.decide(left); err != nil {
-			return nil, err
-		}
-		left = h.missed(left, &found)
-	}
-	h.draws, h.question = drawHops+2*uint32(h.Starts), uint64(h.Starts)+1 // however many tries the batch took
-	slices.Sort(found)
-	return found, nil
-}
-
 // keep enters x of row r, which is adversarial, if it is nearer than those before it.
 func (h *hops) keep(r int) {
 	x := h.row(h.x, r)
@@ -111,23 +80,6 @@ func (h *hops) keep(r int) {
 		h.nearest[r] = d
 		copy(h.row(h.best, r), x)
 	}
-}
-
-// missed returns the rows whose image is not adversarial, and adds the others to found with their
-// image, where found is not nil.
-func (h *hops) missed(rows []int, found *[]int) []int {
-	var left []int
-	for i, r := range rows {
-		switch {
-		case !h.hit[i]:
-			left = append(left, r)
-		case found != nil:
-			copy(h.row(h.x, r), h.row(h.asked, i))
-			h.keep(r)
-			*found = append(*found, r)
-		}
-	}
-	return left
 }
 
 // toBoundary bisects between the clean image and x, which becomes the adversarial end: along the
@@ -194,7 +146,7 @@ func (h *hops) between(image []float32, r int, share float64) {
 // often than on average (section III.C; the mean is the baseline that lowers the variance).
 func (h *hops) estimate(rows []int, t, probes int) ([]int, error) {
 	size := h.o.size
-	clear(h.along)
+	clear(h.sums)
 	clear(h.mean)
 	clear(h.sum)
 	first := h.draws
@@ -212,7 +164,7 @@ func (h *hops) estimate(rows []int, t, probes int) ([]int, error) {
 			x := h.row(h.x, r)
 			for j, v := range h.row(h.asked, i) {
 				u := float64(v) - float64(x[j]) // what the box has left of the probe
-				h.along[r*size+j] += sign * u
+				h.sums[r*size+j] += sign * u
 				h.mean[r*size+j] += u
 			}
 		})
@@ -225,12 +177,12 @@ func (h *hops) estimate(rows []int, t, probes int) ([]int, error) {
 		}
 		length := 0.0
 		for j := r * size; j < (r+1)*size; j++ {
-			h.along[j] -= baseline * h.mean[j]
-			length += h.along[j] * h.along[j]
+			h.sums[j] -= baseline * h.mean[j]
+			length += h.sums[j] * h.sums[j]
 		}
 		length = math.Sqrt(length)
 		for j := r * size; j < (r+1)*size; j++ {
-			switch g := h.along[j]; {
+			switch g := h.sums[j]; {
 			case h.Norm == L2 && length > 0:
 				h.direction[j] = float32(g / length)
 			case g == 0 || h.Norm == L2:
@@ -259,35 +211,4 @@ func (h *hops) probe(image []float32, r, t int, draw uint32) {
 	for j, v := range h.row(h.x, r) {
 		image[j] = float32(min(max(float64(v)+delta*float64(image[j])/length, 0), 1))
 	}
-}
-
-// mostHalvings bounds the search for a step that stays adversarial: past it the step is rounding.
-const mostHalvings = 40
-
-// hop moves x along the direction, by a step that is halved until it is adversarial (section III.D).
-func (h *hops) hop(rows []int, t int) ([]int, error) {
-	for _, r := range rows {
-		h.step[r] = h.distance[r] / math.Sqrt(float64(t))
-	}
-	var done []int
-	left, first := slices.Clone(rows), h.question
-	for try := 0; try < mostHalvings && len(left) > 0; try++ {
-		left = h.afford(left, 1)
-		for i, r := range left {
-			x, direction, asked := h.row(h.x, r), h.row(h.direction, r), h.row(h.asked, i)
-			for j, v := range x {
-				asked[j] = float32(min(max(float64(v)+h.step[r]*float64(direction[j]), 0), 1))
-			}
-			h.step[r] /= 2
-		}
-		if err := h.decide(left); err != nil {
-			return nil, err
-		}
-		left = h.missed(left, &done)
-	}
-	h.question = first + mostHalvings
-	// Where no step is adversarial x stays: other probes may do better.
-	done = append(done, left...)
-	slices.Sort(done)
-	return done, nil
 }

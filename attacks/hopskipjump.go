@@ -1,6 +1,7 @@
 package attacks
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -12,7 +13,8 @@ import (
 // HopSkipJump sees nothing of a network but its decisions (Chen et al. 2020, algorithm 2): from an
 // adversarial image at the boundary it estimates the boundary's direction by random probes, goes
 // out along it, and comes back by bisection. It looks for the nearest adversarial example in L2 or
-// Linf; eps only says which count as a success.
+// Linf; eps only says which count as a success. With a target it begins from images that the data
+// set has of that class and the network takes for it, and every iterate is taken for it, too.
 type HopSkipJump struct {
 	Bound
 	// Steps is the number of such rounds at the most, Queries that of decisions on an example.
@@ -24,9 +26,20 @@ type HopSkipJump struct {
 	MaxProbes int `toml:"max_num_evals"`
 	// Gamma scales the bisection's precision, gamma d^-3/2 in L2 and gamma d^-2 in Linf.
 	Gamma configs.Number `toml:"gamma"`
-	// Starts is how many random images are tried as the first adversarial one.
-	Starts int `toml:"init_tries"`
+	// StepSearch says how far a round goes out: "geometric_progression" halves the step until it is
+	// adversarial, as in the paper; "grid_search", of the authors' code, takes the best of twenty.
+	StepSearch string `toml:"stepsize_search"`
+	// Starts is how many images are tried as the first adversarial one: random ones, or with a target
+	// the data set's.
+	Starts int    `toml:"init_tries"`
+	Target Target `toml:"target"`
 }
+
+// How HopSkipJump searches for its step.
+const (
+	geometricSteps = "geometric_progression"
+	gridSteps      = "grid_search"
+)
 
 // Validate implements Attack.
 func (a *HopSkipJump) Validate() error {
@@ -47,11 +60,23 @@ func (a *HopSkipJump) Validate() error {
 	if !(a.Gamma > 0) {
 		return registry.Errorf("gamma", "%v must be above 0", float64(a.Gamma))
 	}
-	return nil
+	if a.StepSearch != geometricSteps && a.StepSearch != gridSteps {
+		return registry.Errorf("stepsize_search", "unknown search %q: use %q or %q", a.StepSearch, geometricSteps, gridSteps)
+	}
+	if a.Target == "least_likely" {
+		return registry.Errorf("target", `%q takes more than decisions to know: use "random" or "next"`, string(a.Target))
+	}
+	return a.Target.Validate()
 }
 
 // Label implements Attack.
-func (a *HopSkipJump) Label() string { return fmt.Sprintf("HopSkipJump-%d", a.Queries) }
+func (a *HopSkipJump) Label() string {
+	s := fmt.Sprintf("HopSkipJump-%d", a.Queries)
+	if a.Target != "" {
+		s += " targeted"
+	}
+	return s
+}
 
 // Restarts implements Attack.
 func (a *HopSkipJump) Restarts() int { return 1 }
@@ -71,7 +96,15 @@ func (a *HopSkipJump) At(epsilon float64) Attack {
 
 // Perturb implements Attack.
 func (a *HopSkipJump) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Counts, error) {
+	targets, err := a.Target.classes(v, b, d)
+	if err != nil {
+		return device.Counts{}, err
+	}
+	if targets != nil && b.Data == nil {
+		return device.Counts{}, errors.New("a targeted HopSkipJump begins from a data set's images of the target class, and there is no data set here: it is for evaluation, not for training")
+	}
 	h := newHops(a, v, b, d)
+	h.targets = targets
 	rows, err := h.start()
 	if err == nil {
 		rows, err = h.toBoundary(rows)
@@ -81,10 +114,13 @@ func (a *HopSkipJump) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (de
 		if rows, err = h.estimate(h.afford(rows, probes), t, probes); err != nil {
 			break
 		}
-		if rows, err = h.hop(rows, t); err != nil {
-			break
+		if a.StepSearch == gridSteps {
+			rows, err = h.grid(rows)
+			continue
 		}
-		rows, err = h.toBoundary(rows)
+		if rows, err = h.hop(rows, t); err == nil {
+			rows, err = h.toBoundary(rows)
+		}
 	}
 	if err != nil {
 		return h.o.counts, err
@@ -95,6 +131,6 @@ func (a *HopSkipJump) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (de
 
 func init() {
 	registry.Register("hopskipjump", func() Attack {
-		return &HopSkipJump{Bound: Bound{Norm: L2, Epsilon: 2}, Steps: 64, Queries: 25000, Probes: 100, MaxProbes: 10000, Gamma: 1, Starts: 100}
+		return &HopSkipJump{Bound: Bound{Norm: L2, Epsilon: 2}, Steps: 64, Queries: 25000, Probes: 100, MaxProbes: 10000, Gamma: 1, StepSearch: geometricSteps, Starts: 100}
 	})
 }

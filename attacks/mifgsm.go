@@ -20,11 +20,14 @@ type MIFGSM struct {
 	Decay    configs.Number `toml:"decay"`
 	// Normalise is the norm that makes gradients of different steps comparable: "l1" as in the
 	// paper, or "l2".
-	Normalise Norm   `toml:"normalise"`
-	Target    Target `toml:"target"`
-	Loss      string `toml:"loss"`
-	EarlyStop bool   `toml:"early_stop"`
-	KeepBest  bool   `toml:"keep_best"`
+	Normalise Norm `toml:"normalise"`
+	// RandomStart begins at a uniform point of the ball, in each of Runs runs.
+	RandomStart bool   `toml:"random_start"`
+	Runs        int    `toml:"restarts"`
+	Target      Target `toml:"target"`
+	Loss        string `toml:"loss"`
+	EarlyStop   bool   `toml:"early_stop"`
+	KeepBest    bool   `toml:"keep_best"`
 }
 
 // Validate implements Attack.
@@ -43,6 +46,9 @@ func (a *MIFGSM) Validate() error {
 		return registry.Errorf("decay", "%v must not be negative", float64(a.Decay))
 	case a.Normalise != L1 && a.Normalise != L2:
 		return registry.Errorf("normalise", "unknown norm %q: use %q or %q", string(a.Normalise), string(L1), string(L2))
+	}
+	if err := checkRuns(a.Runs, a.RandomStart); err != nil {
+		return err
 	}
 	if err := a.Target.Validate(); err != nil {
 		return err
@@ -65,11 +71,14 @@ func (a *MIFGSM) Label() string {
 	if a.Target != "" {
 		s += " targeted"
 	}
+	if a.Runs > 1 {
+		s += fmt.Sprintf(" x%d", a.Runs)
+	}
 	return s
 }
 
 // Restarts implements Attack.
-func (a *MIFGSM) Restarts() int { return 1 }
+func (a *MIFGSM) Restarts() int { return a.Runs }
 
 // Gradients implements Attack.
 func (a *MIFGSM) Gradients() int { return a.Steps }
@@ -91,7 +100,7 @@ func (a *MIFGSM) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.
 	size := v.Input().Size()
 	sums := make([]float64, len(b.Labels)*size)
 	return ascend(momentum{v, a, sums, size}, b, adv, d, a.Target, a.Loss, device.Loop{Steps: a.Steps, Norm: a.Norm.Device(),
-		Epsilon: float32(a.Epsilon), StepSize: float32(step), EarlyStop: a.EarlyStop, KeepBest: a.KeepBest})
+		Epsilon: float32(a.Epsilon), StepSize: float32(step), Start: startAt(a.RandomStart), EarlyStop: a.EarlyStop, KeepBest: a.KeepBest})
 }
 
 // momentum is a Victim whose loop goes along the sum of gradients.
@@ -118,6 +127,6 @@ func (v momentum) Iterate(c *device.Call, l *device.Loop) (device.Counts, error)
 
 func init() {
 	registry.Register("mifgsm", func() Attack {
-		return &MIFGSM{Bound: Bound{Norm: Linf, Epsilon: 0.3}, Steps: 10, Decay: 1, Normalise: L1, Loss: "cross_entropy", EarlyStop: true, KeepBest: true}
+		return &MIFGSM{Bound: Bound{Norm: Linf, Epsilon: 0.3}, Steps: 10, Decay: 1, Normalise: L1, Runs: 1, Loss: "cross_entropy", EarlyStop: true, KeepBest: true}
 	})
 }

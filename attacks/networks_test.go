@@ -1,13 +1,11 @@
 package attacks_test
 
 import (
-	"compress/gzip"
-	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"testing"
 
+	"rampart/attacks"
 	"rampart/checkpoints"
 )
 
@@ -15,23 +13,12 @@ import (
 // their logits with PyTorch's.
 func TestNetworks(t *testing.T) {
 	const folder = "testdata/networks"
-	f, err := os.Open(filepath.Join(folder, "logits.json.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var golden struct {
 		Pixels [][]byteValue
 		Labels []int
 		Logits map[string][][]float64
 	}
-	if err := json.NewDecoder(z).Decode(&golden); err != nil {
-		t.Fatal(err)
-	}
+	attacks.ReadGolden(t, "networks/logits", &golden)
 	files, err := filepath.Glob(filepath.Join(folder, "*.safetensors"))
 	if err != nil || len(files) != 3 || len(golden.Logits) != 3 {
 		t.Fatalf("%d networks and logits of %d, want 3 of each; error %v", len(files), len(golden.Logits), err)

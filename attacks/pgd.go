@@ -44,16 +44,32 @@ func (a *PGD) Validate() error {
 	if err := a.Sparse.validate(a.Norm); err != nil {
 		return err
 	}
-	if a.Runs < 1 {
-		return registry.Errorf("restarts", "%d must be at least 1", a.Runs)
-	}
-	if a.Runs > 1 && !a.RandomStart {
-		return registry.Errorf("restarts", "%d runs without a random start would all be the same", a.Runs)
+	if err := checkRuns(a.Runs, a.RandomStart); err != nil {
+		return err
 	}
 	if err := a.Target.Validate(); err != nil {
 		return err
 	}
 	return checkLoss(a.Loss, a.Target != "", setTarget)
+}
+
+// checkRuns reports a number of runs that cannot be, or that would all be the same.
+func checkRuns(runs int, random bool) error {
+	if runs < 1 {
+		return registry.Errorf("restarts", "%d must be at least 1", runs)
+	}
+	if runs > 1 && !random {
+		return registry.Errorf("restarts", "%d runs without a random start would all be the same", runs)
+	}
+	return nil
+}
+
+// startAt is where a loop of gradient steps begins.
+func startAt(random bool) device.Start {
+	if random {
+		return device.FromUniform
+	}
+	return device.FromClean
 }
 
 // CheckClasses implements Classed.
@@ -102,12 +118,8 @@ func (a *PGD) At(epsilon float64) Attack {
 
 // Perturb implements Attack.
 func (a *PGD) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.Counts, error) {
-	start := device.FromClean
-	if a.RandomStart {
-		start = device.FromUniform
-	}
 	return ascend(v, b, adv, d, a.Target, a.Loss, device.Loop{Steps: a.Steps, Norm: a.Norm.Device(),
-		Epsilon: float32(a.Epsilon), StepSize: float32(a.StepSize), Sparsity: a.share(a.Norm), Start: start, EarlyStop: a.EarlyStop, KeepBest: a.KeepBest})
+		Epsilon: float32(a.Epsilon), StepSize: float32(a.StepSize), Sparsity: a.share(a.Norm), Start: startAt(a.RandomStart), EarlyStop: a.EarlyStop, KeepBest: a.KeepBest})
 }
 
 // ascend runs a loop of gradient steps on the victim's device.

@@ -71,7 +71,7 @@ func (a *Transfer) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (count
 	for start := 0; start < n; start += most {
 		end := min(start+most, n)
 		in.Upload(x[start*size:end*size], 0)
-		c, err := a.Attack.Value.Perturb(a.source, &Batch{X: in, Labels: b.Labels[start:end], Index: b.Index[start:end]}, out, d)
+		c, err := a.Attack.Value.Perturb(a.source, &Batch{X: in, Labels: b.Labels[start:end], Index: b.Index[start:end], Data: b.Data}, out, d)
 		if mean, ok := a.source.(EOT); ok {
 			c = mean.passes(c)
 		}

@@ -43,6 +43,8 @@ func TestValidate(t *testing.T) {
 		{"mifgsm", "norm = \"l1\"\neps = 2", `test.toml:3: "attack.norm": MI-FGSM knows "linf" and "l2"`},
 		{"mifgsm", `steps = 0`, `test.toml:3: "attack.steps": 0 must be at least 1`},
 		{"mifgsm", `step_size = -1`, `test.toml:3: "attack.step_size": -1 must not be negative`},
+		{"mifgsm", "restarts = 2\nrandom_start = true", ``},
+		{"mifgsm", `restarts = 2`, `test.toml:3: "attack.restarts": 2 runs without a random start would all be the same`},
 		{"mifgsm", `decay = -1`, `test.toml:3: "attack.decay": -1 must not be negative`},
 		{"mifgsm", `normalise = "linf"`, `test.toml:3: "attack.normalise": unknown norm "linf": use "l1" or "l2"`},
 		{"rfgsm", "norm = \"l2\"\neps = 2", `test.toml:3: "attack.norm": R+FGSM is a method of "linf": elsewhere use fgsm with random_start = true`},
@@ -63,6 +65,7 @@ func TestValidate(t *testing.T) {
 		{"deepfool", `candidates = 1`, `test.toml:3: "attack.candidates": 1 must be at least 2: the label and one other`},
 		{"hopskipjump", "norm = \"l1\"\neps = 2", `test.toml:3: "attack.norm": HopSkipJump knows "linf" and "l2"`},
 		{"hopskipjump", `max_queries = 0`, `test.toml:3: "attack.max_queries": 0 must be at least 1`},
+		{"hopskipjump", `stepsize_search = "linear"`, `test.toml:3: "attack.stepsize_search": unknown search "linear": use "geometric_progression" or "grid_search"`},
 		{"hopskipjump", `gamma = 0`, `test.toml:3: "attack.gamma": 0 must be above 0`},
 		{"noise", `distribution = "normal"`, `test.toml:3: "attack.distribution": unknown distribution "normal": use "uniform" or "gaussian"`},
 		{"noise", `step_size = 1`, `test.toml:3: unknown key "attack.step_size": the keys here are name, norm, eps, distribution, restarts`},
@@ -143,8 +146,8 @@ func TestWarnings(t *testing.T) {
 func TestLabels(t *testing.T) {
 	for _, c := range []struct{ attack, options, want string }{
 		{"noise", "", "noise"}, {"noise", `distribution = "gaussian"`, "Gaussian noise"}, {"fgsm", "", "FGSM"}, {"fgsm", "random_start = true", "FGSM-RS"}, {"fgsm", `target = "next"`, "FGSM targeted"},
-		{"rfgsm", "restarts = 3", "R+FGSM x3"}, {"mifgsm", `target = "next"`, "MI-FGSM-10 targeted"}, {"cw", "", "CW"}, {"ead", `rule = "l1"`, "EAD-L1"},
-		{"deepfool", "", "DeepFool-50"}, {"hopskipjump", "", "HopSkipJump-25000"},
+		{"rfgsm", "restarts = 3", "R+FGSM x3"}, {"mifgsm", `target = "next"`, "MI-FGSM-10 targeted"}, {"mifgsm", "random_start = true\nrestarts = 4", "MI-FGSM-10 x4"}, {"cw", "", "CW"}, {"ead", `rule = "l1"`, "EAD-L1"},
+		{"deepfool", "", "DeepFool-50"}, {"hopskipjump", "", "HopSkipJump-25000"}, {"hopskipjump", "target = \"next\"", "HopSkipJump-25000 targeted"},
 		{"pgd", "", "PGD-40"}, {"pgd", "steps = 100\nrestarts = 10", "PGD-100 x10"}, {"pgd", "steps = 7\nloss = \"margin\"\ntarget = \"random\"", "PGD-7 margin targeted"},
 		{"apgd", "", "APGD-CE"}, {"apgd", "loss = \"dlr\"\nrestarts = 5\neot = 20", "APGD-DLR eot 20 x5"}, {"apgd_t", "", "APGD-T"},
 		{"apgd_t", "targets = 3\nsteps = 20\nloss = \"margin\"", "APGD-T margin 20 steps 3 targets"}, {"fab", "", "FAB"}, {"fab_t", "restarts = 5\ntargets = 4", "FAB-T 4 targets x5"},

@@ -30,7 +30,7 @@ func (w *workspace) attack(a Attack, d *data.Dataset, rows []int, draw Draw, onl
 		w.batch.Labels[r], w.batch.Index[r] = d.Label(i), d.Index(i)
 	}
 	w.x.Upload(w.clean[:n*size], 0)
-	b := Batch{X: w.x, Labels: w.batch.Labels[:n], Index: w.batch.Index[:n]}
+	b := Batch{X: w.x, Labels: w.batch.Labels[:n], Index: w.batch.Index[:n], Data: d}
 	counts, err := a.Perturb(w.v, &b, w.adv, draw)
 	if err != nil {
 		return err
