@@ -24,6 +24,7 @@ const maxHeader = 100_000_000
 type container struct {
 	metadata map[string]string
 	tensors  []Tensor
+	types    map[string]string // number formats
 	// sum is the checksum of what was read; it means something for files of ours only.
 	sum string
 }
@@ -156,6 +157,7 @@ func (c *container) parseHeader(text []byte) (map[string]entry, error) {
 
 // layOut sorts the tensors by offset, and checks that they fill the data without hole or overlap.
 func (c *container) layOut(entries map[string]entry, size int64) error {
+	c.types = map[string]string{}
 	for name, e := range entries {
 		d, ok := dtype.Types[e.Type]
 		if !ok {
@@ -169,7 +171,7 @@ func (c *container) layOut(entries map[string]entry, size int64) error {
 		if from < 0 || to < from || to-from != n*int64(d.Size) {
 			return fmt.Errorf("tensor %q of shape %v takes the bytes %d to %d, want %d bytes: the file is damaged", name, e.Shape, from, to, n*int64(d.Size))
 		}
-		c.tensors = append(c.tensors, Tensor{Name: name, Shape: e.Shape})
+		c.tensors, c.types[name] = append(c.tensors, Tensor{Name: name, Shape: e.Shape}), e.Type
 	}
 	slices.SortFunc(c.tensors, func(a, b Tensor) int {
 		x, y := entries[a.Name].Offsets, entries[b.Name].Offsets

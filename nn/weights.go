@@ -104,7 +104,7 @@ func (m *Model) SetOptimizerState(state map[string][][]float32, steps int) error
 func (m *Model) Gradients() []Weight {
 	var list []Weight
 	for i, p := range m.specs {
-		if !p.frozen {
+		if !p.frozen() {
 			list = append(list, p.export(download(m.params.List[i].Grad)))
 		}
 	}
