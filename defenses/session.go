@@ -44,9 +44,10 @@ type Session struct {
 	source           *nn.Model // that the attack is made on; nil is Model
 	// gradient is what the one parameter gradient of a step goes through.
 	gradient func(*device.Call) error
-	// bounds and boxes are made by the first step that asks for them.
+	// bounds, boxes and crown are made by the first step that asks for them.
 	bounds *nn.Bounds
 	boxes  device.Tensor
+	crown  *nn.Crown
 }
 
 // NewSession makes a session for batches of rows; see Rows for what m must take.

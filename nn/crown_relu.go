@@ -1,7 +1,5 @@
 package nn
 
-import "math"
-
 // crownReLU bounds max(x, 0) by lines on the interval of x: from above by the chord; from below, where the
 // interval has both signs, by 0 or x, whichever is nearer (Zhang et al. 2018, section 3.3: CROWN-Ada).
 type crownReLU struct {
@@ -104,7 +102,7 @@ func (l *crownReLU) backGrad(c *Crown, p *crownPass, n int, offset []float64) er
 				continue
 			}
 			// slope u/(u-l), intercept -l u/(u-l)
-			ds, di, w := float64(dSlope[at]), float64(dIntercept[at]), math.Pow(upper-lower, -2)
+			ds, di, w := float64(dSlope[at]), float64(dIntercept[at]), 1/((upper-lower)*(upper-lower))
 			p.dLower[first+at] += float32((ds*upper - di*upper*upper) * w)
 			p.dUpper[first+at] += float32((di*lower*lower - ds*lower) * w)
 		}
