@@ -97,6 +97,9 @@ func (s *Session) update(x device.Tensor, b *data.Batch, adversarial int, smooth
 			return Metrics{}, err
 		}
 		c.Soft, c.Loss = s.soft, nn.Distill{Temperature: s.Temperature}
+	} else if b.Mix != nil {
+		s.targets(b, s.Temperature, float32(smooth.Label))
+		c.Soft, c.Loss = s.soft, nn.Distill{Temperature: s.Temperature}
 	}
 	return s.run(&c, adversarial)
 }
@@ -108,6 +111,10 @@ func (s *Session) updatePairs(b *data.Batch, loss device.Tied, soft bool) (Metri
 	s.adv.Upload(b.X, n*size)
 	s.labels = append(append(s.labels[:0], b.Labels...), b.Labels...)
 	c := device.Call{Rows: 2 * n, X: s.adv, Labels: s.labels, Loss: loss, Scale: 1 / float32(n)}
+	if b.Mix != nil && !soft {
+		s.targets(b, 1, 0)
+		c.Loss, soft = nn.Blend{Loss: loss}, true
+	}
 	if soft {
 		s.soft.Download(s.hostLogits[:n*k], 0)
 		s.soft.Upload(s.hostLogits[:n*k], n*k)
@@ -169,6 +176,10 @@ func (s *Session) perturb(a attacks.Attack, b *data.Batch, n int, bend bend) (de
 	epsilon := float64(a.Threat().Epsilon) * s.EpsilonScale
 	if epsilon == 0 || n == 0 {
 		return device.Counts{}, nil
+	}
+	if b.Mix != nil && bend == nil {
+		s.targets(b, 1, 0)
+		bend = towards(s.soft)
 	}
 	// The step number takes the place of the restart, so that an example meets new noise each time.
 	counts, err := a.At(epsilon).Perturb(s.victim(bend), &attacks.Batch{X: s.x, Labels: b.Labels[:n], Index: b.Index[:n]},
