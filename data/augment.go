@@ -61,9 +61,12 @@ func (v *View) Rectangle(top, left, h, w int, f func(at, n int)) {
 // Mix says what was mixed into the examples of a batch. The loss of example k is
 //
 //	Weight[k] * loss(logits, Batch.Labels[k]) + (1-Weight[k]) * loss(logits, Mix.Labels[k]).
+//
+// A loader puts the label of greater weight into Batch.Labels, so that it is the example's class as far as
+// it has one.
 type Mix struct {
-	Labels []int32   // [N], of the examples mixed in
-	Weight []float32 // [N], in [0,1]
+	Labels []int32   // [N], the other labels
+	Weight []float32 // [N], from a loader in [1/2,1]
 }
 
 // MixTaker is what can be trained with mixed examples: its loss heeds Batch.Mix.
@@ -146,7 +149,11 @@ func (a *augmenter) apply(b *Batch, k, i int, epoch uint32, image func(i int, ds
 	a.run(a.partnerX, a.data.Index(j), epoch, a.mixer)
 	a.view.Partner, a.view.Weight = a.partnerX, 1
 	a.run(x, index, epoch, len(a.list))
-	b.Mix.Labels[k], b.Mix.Weight[k] = a.data.Label(j), a.view.Weight
+	other, weight := a.data.Label(j), a.view.Weight
+	if weight < 0.5 {
+		b.Labels[k], other, weight = other, b.Labels[k], 1-weight
+	}
+	b.Mix.Labels[k], b.Mix.Weight[k] = other, weight
 }
 
 // run applies the first n augmentations.

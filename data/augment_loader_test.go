@@ -92,6 +92,42 @@ func TestAugmentedLoader(t *testing.T) {
 	}
 }
 
+// TestMixedLabels: a batch names the label of greater weight first, and both are those of the example and
+// of what was mixed into it.
+func TestMixedLabels(t *testing.T) {
+	const n = 60
+	labels, pixels := make([]int32, n), make([]byte, n)
+	for i := range labels {
+		labels[i], pixels[i] = int32(i%3), byte(i%3*100) // an image is its label
+	}
+	d, err := NewDataset("labels", 1, 1, 1, []string{"a", "b", "c"}, pixels, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := NewLoader(d, n, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Augment([]Augmentation{&Mixup{mixing{1, 1}}}, 1); err != nil {
+		t.Fatal(err)
+	}
+	b, swapped := l.NewBatch(), 0
+	l.Batch(0, b)
+	for k, y := range b.Labels {
+		w := b.Mix.Weight[k]
+		want := (w*float32(y) + (1-w)*float32(b.Mix.Labels[k])) * 100 / 255
+		if diff := b.X[k] - want; w < 0.5 || w > 1 || diff > 1e-5 || diff < -1e-5 {
+			t.Errorf("label %d with weight %v and %d: the image is %v, want %v", y, w, b.Mix.Labels[k], b.X[k], want)
+		}
+		if y != int32(b.Index[k]%3) {
+			swapped++
+		}
+	}
+	if swapped == 0 {
+		t.Error("no partner has the greater weight: the test shows little")
+	}
+}
+
 func TestAugmentedLoaderAllocation(t *testing.T) {
 	train, _ := mnist(t)
 	l, err := NewLoader(train.Slice(0, 300), 20, 1)

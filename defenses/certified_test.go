@@ -9,7 +9,9 @@ import (
 	"rampart/configs"
 	"rampart/defenses"
 	"rampart/nn"
+	"rampart/nn/cpu"
 	"rampart/nn/device"
+	"rampart/nn/rng"
 )
 
 // TestGaussian: a step's rows are the images plus noise that depends on example, step and draw alone.
@@ -89,8 +91,70 @@ func TestIBP(t *testing.T) {
 	}
 }
 
+// TestCROWNIBP: beta falls with the ramp; the gradient is that of the clean images and of the mixed bounds,
+// and with nothing but intervals that of IBP.
+func TestCROWNIBP(t *testing.T) {
+	d := &defenses.CROWNIBP{IBP: defenses.IBP{Epsilon: 0.2, Kappa: 0.25, Warmup: 0.1, Ramp: 0.4}, Beta: 0.2}
+	for at, want := range map[float64]float64{0: 1, 0.1: 1, 0.3: 0.6, 0.5: 0.2, 1: 0.2} {
+		if got := d.BetaAt(at); math.Abs(got-want) > 1e-12 {
+			t.Errorf("at %v: beta %v, want %v", at, got, want)
+		}
+	}
+	var before []float32
+	for _, threads := range []int{1, 3} {
+		m, b := model(t, threads, 1, hidden), batch(1)
+		s := session(m, 0)
+		s.Progress, s.EpsilonScale = 0.3, 0.5
+		got := step(t, d, s, b)
+		g := gradient(m)
+		if before != nil && !slices.Equal(g, before) {
+			t.Error("another number of threads gives another gradient")
+		}
+		before = g
+		clean := byHand(t, m, b.X, b.Labels, nn.CrossEntropy{})
+		crown, err := nn.NewCrown(m, rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss, err := crown.AddGrad(b.X, b.Labels, 0.05, 0.6, 1.0/rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both := gradient(m)
+		for i, v := range clean {
+			both[i] = 0.625*v + 0.375*(both[i]-v)
+		}
+		if d := farthest(g, both); d > 1e-6 {
+			t.Errorf("the gradient is %v from its parts", d)
+		}
+		if got.Rows != rows || !(got.Loss > 0.375*loss) {
+			t.Errorf("metrics %+v, the worst case alone has a loss of %v", got, loss)
+		}
+	}
+	m, b := model(t, 2, 1, hidden), batch(1)
+	s := session(m, 0)
+	s.Progress = 1
+	step(t, &d.IBP, s, b)
+	want := gradient(m)
+	if step(t, &defenses.CROWNIBP{IBP: d.IBP}, s, b); !slices.Equal(gradient(m), want) {
+		t.Error("with beta 0 the step is not that of ibp")
+	}
+	in := nn.Shape{H: 5, W: 5, C: 1}
+	pooled, err := nn.Build(nn.Spec{Arch: "custom", Options: &nn.Custom{List: []nn.Layer{{Type: "maxpool", Kernel: 2}, {Type: "dense"}}}, Input: in, Classes: classes}, cpu.New(1), rows, rng.New(1, "init"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := defenses.Suits(d, pooled); err == nil || !strings.Contains(err.Error(), "maxpool") {
+		t.Errorf("a network with max pooling: error %v", err)
+	}
+	if err := defenses.Suits(&d.IBP, pooled); err != nil {
+		t.Errorf("IBP of it: %v", err)
+	}
+}
+
 func TestCertifiedOptions(t *testing.T) {
 	for want, d := range map[string]defenses.Defense{
+		"beta":      &defenses.CROWNIBP{IBP: defenses.IBP{Epsilon: 0.1}, Beta: 2},
 		"sigma":     &defenses.Gaussian{Draws: 1},
 		"draws":     &defenses.Gaussian{Sigma: 1},
 		"eps":       &defenses.IBP{Epsilon: 1.5},

@@ -8,6 +8,7 @@ import (
 	"rampart/attacks"
 	"rampart/configs"
 	"rampart/data"
+	"rampart/nn"
 	"rampart/nn/registry"
 )
 
@@ -45,6 +46,8 @@ type (
 	OwnLoss interface{ OwnLoss() bool }
 	// Many is a Defense against more attacks than its Attack.
 	Many interface{ Attacks() []attacks.Attack }
+	// Choosy is a Defense that cannot train every network.
+	Choosy interface{ Suits(m *nn.Model) error }
 	// Worker is a Defense whose work for an example is not that of its attacks and rows.
 	Worker interface {
 		Work() (attack, update float64)
@@ -123,6 +126,14 @@ func TrainsMembers(d Defense) bool {
 func HasOwnLoss(d Defense) bool {
 	o, ok := as[OwnLoss](d)
 	return ok && o.OwnLoss()
+}
+
+// Suits reports why a defence cannot train a network, nil where it can.
+func Suits(d Defense, m *nn.Model) error {
+	if c, ok := as[Choosy](d); ok {
+		return c.Suits(m)
+	}
+	return nil
 }
 
 // Attacks are all that a defence trains against.

@@ -54,32 +54,49 @@ func (d *IBP) OwnLoss() bool { return true }
 // Work implements Worker: bounds take a centre and a half-width, beside the clean images.
 func (d *IBP) Work() (attack, update float64) { return 0, 3 }
 
+// done is how much of the ramp is over at a share of the steps.
+func (d *IBP) done(progress float64) float64 {
+	over := progress - float64(d.Warmup)
+	switch {
+	case progress >= float64(d.Warmup+d.Ramp):
+		return 1
+	case over <= 0:
+		return 0
+	}
+	return over / float64(d.Ramp)
+}
+
 // At is how far the schedule has come at a share of the steps.
 func (d *IBP) At(progress float64) (epsilon, kappa float64) {
-	done := 1.0
-	if end := float64(d.Warmup + d.Ramp); progress < end {
-		done = 0
-		if over := progress - float64(d.Warmup); over > 0 {
-			done = over / float64(d.Ramp)
-		}
-	}
+	done := d.done(progress)
 	return done * float64(d.Epsilon), 1 - done*(1-float64(d.Kappa))
+}
+
+// Suits implements Choosy.
+func (d *IBP) Suits(m *nn.Model) error {
+	_, err := nn.NewBounds(m, 1)
+	return err
 }
 
 // Step implements Defense.
 func (d *IBP) Step(s *Session, b *data.Batch) (Metrics, error) {
+	return d.step(s, b, s.worstCase)
+}
+
+// step mixes the loss of the clean images with that of the worst case: worst adds scale times the
+// gradient of the latter and returns its sum.
+func (d *IBP) step(s *Session, b *data.Batch, worst func(b *data.Batch, epsilon, scale float64) (float64, error)) (Metrics, error) {
 	if err := s.upload(b); err != nil {
 		return Metrics{}, err
 	}
 	epsilon, kappa := d.At(s.Progress)
-	epsilon *= s.EpsilonScale
 	n := len(b.Labels)
 	m, err := s.run(&device.Call{Rows: n, X: s.x, Labels: b.Labels, Loss: nn.CrossEntropy{}, Scale: float32(kappa) / float32(n)}, 0)
 	if err != nil || kappa == 1 {
 		return m, err
 	}
-	worst, err := s.worstCase(b, epsilon, (1-kappa)/float64(n))
-	m.Loss = kappa*m.Loss + (1-kappa)*worst
+	loss, err := worst(b, epsilon*s.EpsilonScale, (1-kappa)/float64(n))
+	m.Loss = kappa*m.Loss + (1-kappa)*loss
 	return m, err
 }
 

@@ -99,11 +99,17 @@ func (s *Session) perturbCorrect(a attacks.Attack, b *data.Batch, n int, bend be
 	}
 	s.logits.Download(s.hostLogits[:n*k], 0)
 	some, from := &data.Batch{}, []int(nil)
+	if b.Mix != nil {
+		some.Mix = &data.Mix{}
+	}
 	for r := range n {
 		if device.Argmax(s.hostLogits[r*k:(r+1)*k]) == int(b.Labels[r]) {
 			from = append(from, r)
 			some.X = append(some.X, b.X[r*size:(r+1)*size]...)
 			some.Labels, some.Index = append(some.Labels, b.Labels[r]), append(some.Index, b.Index[r])
+			if b.Mix != nil {
+				some.Mix.Labels, some.Mix.Weight = append(some.Mix.Labels, b.Mix.Labels[r]), append(some.Mix.Weight, b.Mix.Weight[r])
+			}
 		}
 	}
 	s.x.Upload(some.X, 0)

@@ -46,9 +46,10 @@ type Session struct {
 	source           *nn.Model // that the attack is made on; nil is Model
 	// gradient is what the one parameter gradient of a step goes through.
 	gradient func(*device.Call) error
-	// bounds and boxes are made by the first step that asks for them.
+	// bounds, boxes and crown are made by the first step that asks for them.
 	bounds *nn.Bounds
 	boxes  device.Tensor
+	crown  *nn.Crown
 }
 
 // NewSession makes a session for batches of rows; see Rows for what m must take.
@@ -127,6 +128,9 @@ func (s *Session) update(x device.Tensor, b *data.Batch, adversarial int, smooth
 			return Metrics{}, err
 		}
 		c.Soft, c.Loss = s.soft, nn.Distill{Temperature: s.Temperature}
+	} else if b.Mix != nil {
+		s.targets(b, s.Temperature, float32(smooth.Label))
+		c.Soft, c.Loss = s.soft, nn.Distill{Temperature: s.Temperature}
 	}
 	return s.run(&c, adversarial)
 }
@@ -138,6 +142,10 @@ func (s *Session) updatePairs(b *data.Batch, loss device.Tied, soft bool) (Metri
 	s.adv.Upload(b.X, n*size)
 	s.labels = append(append(s.labels[:0], b.Labels...), b.Labels...)
 	c := device.Call{Rows: 2 * n, X: s.adv, Labels: s.labels, Loss: loss, Scale: 1 / float32(n)}
+	if b.Mix != nil && !soft {
+		s.targets(b, 1, 0)
+		c.Loss, soft = nn.Blend{Loss: loss}, true
+	}
 	if soft {
 		s.soft.Download(s.hostLogits[:n*k], 0)
 		s.soft.Upload(s.hostLogits[:n*k], n*k)
@@ -199,6 +207,10 @@ func (s *Session) perturb(a attacks.Attack, b *data.Batch, n int, bend bend) (de
 	epsilon := float64(a.Threat().Epsilon) * s.EpsilonScale
 	if epsilon == 0 || n == 0 {
 		return device.Counts{}, nil
+	}
+	if b.Mix != nil && bend == nil {
+		s.targets(b, 1, 0)
+		bend = towards(s.soft)
 	}
 	// The step number takes the place of the restart, so that an example meets new noise each time.
 	counts, err := a.At(epsilon).Perturb(s.victim(bend), &attacks.Batch{X: s.x, Labels: b.Labels[:n], Index: b.Index[:n]},

@@ -69,12 +69,16 @@ func (b *Bounds) Box(dst, images []float32, eps float64) {
 	c := b.model.Spec.Input.C
 	for i, v := range images {
 		at := i/c*2*c + i%c
-		dst[at], dst[at+c] = v, v
-		if eps > 0 {
-			dst[at] = max(outward(float64(v)-eps, -1), 0)
-			dst[at+c] = min(outward(float64(v)+eps, 1), 1)
-		}
+		dst[at], dst[at+c] = ends(v, eps)
 	}
+}
+
+// ends are those of a pixel's interval.
+func ends(v float32, eps float64) (lower, upper float32) {
+	if eps <= 0 {
+		return v, v
+	}
+	return max(outward(float64(v)-eps, -1), 0), min(outward(float64(v)+eps, 1), 1)
 }
 
 // outward is the float32 beyond v in a direction, by 2^-22: four roundings of values up to 1.

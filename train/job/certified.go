@@ -2,6 +2,7 @@ package job
 
 import (
 	"rampart/configs"
+	"rampart/nn"
 	"rampart/nn/registry"
 )
 
@@ -52,17 +53,51 @@ func (s Smoothing) Validate() error {
 	return ascending("radii", s.Radii, 0)
 }
 
-// Verify proves accuracy by interval bounds (Gowal et al. 2019), on all test images of [eval].
+// Verify proves accuracy by bounds, on all test images of [eval].
 type Verify struct {
 	// Epsilon, in Linf, are the rows of the table.
 	Epsilon []configs.Number `toml:"eps"`
+	// Bound says how: "ibp" by intervals (Gowal et al. 2019), "crown_ibp" also by linear bounds (Zhang et
+	// al. 2020), of which the better one counts for each difference of logits. It takes longer, and fewer
+	// networks have it.
+	Bound Bound `toml:"bound"`
+}
+
+// Bound names a kind of proof.
+type Bound string
+
+// The kinds.
+const (
+	IBP      Bound = "ibp"
+	CROWNIBP Bound = "crown_ibp"
+)
+
+// proof makes the bounds of a network.
+func (b Bound) proof(m *nn.Model, rows int) (interface {
+	Verified(images []float32, labels []int32, eps float64) ([]bool, error)
+}, error) {
+	if b == CROWNIBP {
+		return nn.NewCrown(m, rows)
+	}
+	return nn.NewBounds(m, rows)
+}
+
+// method is the bound's name in tables, and what is to be said of it.
+func (b Bound) method() (name, note string) {
+	if b == CROWNIBP {
+		return "CROWN-IBP bounds", "CROWN-IBP bounds, each the better one of a linear and an interval bound, hold for every image within the radius, as float32 arithmetic evaluates the network."
+	}
+	return "interval bounds", "Interval bounds hold for every image within the radius, as float32 arithmetic evaluates the network."
 }
 
 // Defaults implements configs.Defaulter.
-func (v *Verify) Defaults() { v.Epsilon = []configs.Number{0.1, 0.2, 0.3} }
+func (v *Verify) Defaults() { v.Epsilon, v.Bound = []configs.Number{0.1, 0.2, 0.3}, IBP }
 
-// Validate reports radii that prove nothing.
+// Validate reports what proves nothing.
 func (v Verify) Validate() error {
+	if v.Bound != IBP && v.Bound != CROWNIBP {
+		return registry.Errorf("bound", "unknown bound %q: use %q or %q", string(v.Bound), IBP, CROWNIBP)
+	}
 	if err := ascending("eps", v.Epsilon, 0); err != nil {
 		return err
 	}

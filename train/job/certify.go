@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rampart/data"
+	"rampart/defenses"
 	"rampart/defenses/smoothing"
 	"rampart/nn"
 	"rampart/train/report"
@@ -79,7 +80,7 @@ func (r *run) certify(ctx context.Context, spec nn.Spec, weights []nn.Weight) er
 	return r.smooth(ctx, m)
 }
 
-// verify proves predictions by interval bounds, and holds the attacks' results against them.
+// verify proves predictions by bounds, and holds the attacks' results against them.
 func (r *run) verify(spec nn.Spec, weights []nn.Weight) error {
 	list := r.cfg.Verify.Epsilon
 	if len(r.state.Verified) < len(list) {
@@ -87,7 +88,7 @@ func (r *run) verify(spec nn.Spec, weights []nn.Weight) error {
 		if err != nil {
 			return err
 		}
-		b, err := nn.NewBounds(m, min(r.cfg.Eval.Batch, r.test.Len()))
+		b, err := r.cfg.Verify.Bound.proof(m, min(r.cfg.Eval.Batch, r.test.Len()))
 		if err != nil {
 			return &UsageError{fmt.Errorf("verify: %w", err)}
 		}
@@ -138,15 +139,25 @@ func (r *run) smoothed() (*data.Dataset, error) {
 	return data.Every(r.test, min(r.cfg.Smoothing.Examples, r.test.Len()))
 }
 
-// checkProofs reports a network that has no interval bounds, before it is trained.
+// checkProofs reports a network that has no bounds where they are asked for, before it is trained.
 func (r *run) checkProofs(m *nn.Model) error {
+	if r.cfg.Ensemble == nil { // its members may have other defences
+		if err := defenses.Suits(r.cfg.Defense.Value, m); err != nil {
+			return fmt.Errorf("defence %q: %w", r.cfg.Defense.Name, err)
+		}
+	}
 	if r.cfg.Verify == nil {
 		return nil
 	}
-	if e := r.cfg.Ensemble; e != nil && e.Combine != nn.MeanLogits {
-		return fmt.Errorf("verify: there are no interval bounds of an ensemble that combines by %q: use %q", e.Combine, nn.MeanLogits)
+	if e := r.cfg.Ensemble; e != nil {
+		if r.cfg.Verify.Bound != IBP {
+			return fmt.Errorf("verify: an ensemble has no bound %q: use %q", r.cfg.Verify.Bound, IBP)
+		}
+		if e.Combine != nn.MeanLogits {
+			return fmt.Errorf("verify: there are no interval bounds of an ensemble that combines by %q: use %q", e.Combine, nn.MeanLogits)
+		}
 	}
-	if _, err := nn.NewBounds(m, 1); err != nil {
+	if _, err := r.cfg.Verify.Bound.proof(m, 1); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
 	return nil
@@ -225,7 +236,8 @@ func (r *run) checkSmoothing() error {
 // certified is what the report says about proofs, with notes.
 func (r *run) certified() (list []report.Certified, notes []string, err error) {
 	if len(r.state.Verified) > 0 {
-		c := report.Certified{Method: "interval bounds", Norm: "Linf", N: r.test.Len()}
+		name, note := r.cfg.Verify.Bound.method()
+		c := report.Certified{Method: name, Norm: "Linf", N: r.test.Len()}
 		for k, verified := range r.state.Verified {
 			at := report.CertifiedAt{Radius: float64(r.cfg.Verify.Epsilon[k])}
 			for _, ok := range verified {
@@ -236,7 +248,7 @@ func (r *run) certified() (list []report.Certified, notes []string, err error) {
 			c.At = append(c.At, at)
 		}
 		list = append(list, c)
-		notes = append(notes, "Interval bounds hold for every image within the radius, as float32 arithmetic evaluates the network.")
+		notes = append(notes, note)
 	}
 	if len(r.state.Certificates) == 0 {
 		return list, notes, nil

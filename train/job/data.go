@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"rampart/configs"
 	"rampart/data"
 	"rampart/defenses"
 	"rampart/train/report"
@@ -87,16 +88,19 @@ func (r *run) checkAugment() error {
 	if !data.Mixes(list) {
 		return nil
 	}
-	used := []struct {
-		name    string
-		defense defenses.Defense
-	}{{r.cfg.Defense.Name, r.cfg.Defense.Value}, {"natural", &defenses.Natural{}}}
-	if r.cfg.Init != "" {
-		used = used[:1] // there is no warm-up
+	used := []configs.Choice[defenses.Defense]{r.cfg.Defense}
+	if r.cfg.Init == "" { // there is a warm-up
+		used = append(used, configs.Choice[defenses.Defense]{Name: "natural", Value: &defenses.Natural{}})
+	}
+	if t := r.cfg.Teacher; t != nil && t.Checkpoint == "" {
+		used = append(used, t.Defense)
+	}
+	for i := range r.cfg.members() {
+		used = append(used, r.cfg.member(i).Defense)
 	}
 	for _, u := range used {
-		if _, ok := u.defense.(data.MixTaker); !ok {
-			return fmt.Errorf("data.augment: mixup and cutmix mix labels, which training by %q cannot: remove them", u.name)
+		if !defenses.TakesMix(u.Value) {
+			return fmt.Errorf("data.augment: mixup and cutmix mix labels, which training by %q cannot: remove them", u.Name)
 		}
 	}
 	return nil
