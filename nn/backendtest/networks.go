@@ -58,6 +58,8 @@ func Networks() []Network {
 		custom("max pooling of a sum with a relu", 6, 6, 1, nn.Layer{Type: "residual", Body: []nn.Layer{conv(1, 3, 1, "same"), relu}},
 			maxpool(2, 0, ""), dense(0)),
 		custom("dropout", 5, 5, 2, dropout(0.2), conv(4, 3, 1, ""), relu, dropout(0.5), flat, dense(11), relu, dropout(0.4), dense(0)),
+		custom("convolutions of many channels", 4, 4, 1, conv(64, 3, 1, "same"), relu, nn.Layer{Type: "residual",
+			Body: []nn.Layer{conv(64, 3, 1, "same"), bnorm, relu, conv(64, 3, 1, "same"), bnorm}}, relu, dense(0)),
 		custom("wide dense layers", 4, 4, 1, dense(130), relu, dense(67), relu, dense(0)),
 		custom("conv without bias, global pooling", 6, 5, 2, plain(conv(4, 3, 1, "same")), relu, plain(conv(5, 2, 2, "")), nn.Layer{Type: "globalavgpool"}, dense(0)),
 		custom("depthwise conv", 7, 6, 3, grouped(conv(3, 3, 1, "same"), 3), relu, plain(grouped(conv(6, 3, 2, "1"), 3)), relu, dense(0)),

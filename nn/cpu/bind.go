@@ -116,14 +116,14 @@ func (e *executable) bindConv(i int, instr device.Instr) (scratch int) {
 		op.ReLU = false // the packed weights are the same with it and without
 		w := e.packed(e.p.Buffers[in[1]].Param, op, k.PackedForward(), k.PackForward)
 		e.kernels[i] = func(f *frame, r, n int) {
-			k.Forward(f.at(out[0], r, n), f.at(in[0], r, n), w.data, bias(f, in), relu, f.scratch)
+			k.Forward(f.at(out[0], r, n), f.at(in[0], r, n), w.data, bias(f, in), n, relu, f.scratch)
 		}
 		return k.Scratch()
 	case device.ConvInputGrad:
 		k := kernel.Conv{Window: op.Window, Out: op.Out}
 		w := e.packed(e.p.Buffers[in[0]].Param, op, k.PackedInputGrad(), k.PackInputGrad)
 		e.kernels[i] = func(f *frame, r, n int) {
-			k.InputGrad(f.at(out[0], r, n), f.at(in[1], r, n), w.data, f.scratch)
+			k.InputGrad(f.at(out[0], r, n), f.at(in[1], r, n), w.data, n, f.scratch)
 		}
 		return k.Scratch()
 	case device.ConvWeightGrad:

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"rampart/nn/device"
+	"rampart/nn/kernel"
 )
 
 // maxTile is the most rows that a worker takes through a segment together: enough to read a dense
@@ -48,12 +49,21 @@ type plan struct {
 	wholeSize                   int
 }
 
-// modeOf: dense layers want many rows at once, for their weights do not fit the cache.
+// modeOf: dense layers want many rows at once, and so do some convolutions, for their weights do not
+// fit the cache.
 func modeOf(o device.Op) mode {
 	if !o.Rowwise() {
 		return byBatch
 	}
-	switch o.(type) {
+	switch op := o.(type) {
+	case device.Conv:
+		if (kernel.Conv{Window: op.Window, Out: op.Out}).ManyRows() {
+			return byTile
+		}
+	case device.ConvInputGrad:
+		if (kernel.Conv{Window: op.Window, Out: op.Out}).ManyRows() {
+			return byTile
+		}
 	case device.Dense, device.DenseInputGrad, device.ApplyLoss, device.LogMeanSoftmax, device.LogMeanSoftmaxGrad,
 		device.Vote, device.Stack, device.StackGrad:
 		return byTile

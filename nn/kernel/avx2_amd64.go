@@ -259,6 +259,22 @@ func maxPool2AVX2(y *float32, index *uint8, top *float32, bottom *float32, n int
 //go:noescape
 func unpool2AVX2(top *float32, bottom *float32, index *uint8, dy *float32, n int, channels int)
 
+// winogradInputsAVX2 is portableWinogradInput; distances and channels are in bytes.
+//
+//go:noescape
+func winogradInputsAVX2(v *float32, x *float32, registers *float32, step int, line int, channels int)
+
+// winogradOutputsAVX2 is portableWinogradOutput; distances and channels are in bytes, floor is 0 for ReLU,
+// else -Inf.
+//
+//go:noescape
+func winogradOutputsAVX2(y *float32, m *float32, registers *float32, bias *float32, biasStep int, step int, line int, channels int, floor float32)
+
+// winogradFiltersAVX2 is portableWinogradWeights; distances are in bytes.
+//
+//go:noescape
+func winogradFiltersAVX2(u *float32, w *float32, registers *float32, step int, tap int, line int, lines int, vectors int)
+
 // peakAVX2 does 12 independent multiply-adds of 8 lanes, n times.
 //
 //go:noescape

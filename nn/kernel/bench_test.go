@@ -33,6 +33,8 @@ var benchConvs = []struct {
 	{"resnet512/2", Conv{window(8, 8, 256, 3, 2, 1), 512}},
 	{"resnet512/2short", Conv{window(8, 8, 256, 1, 2, 0), 512}},
 	{"resnet512", Conv{window(4, 4, 512, 3, 1, 1), 512}},
+	// WRN-16-4's first block; the others are among the above.
+	{"wide64", Conv{window(32, 32, 16, 3, 1, 1), 64}},
 }
 
 var benchDenses = []struct {
@@ -91,12 +93,12 @@ func BenchmarkConv(b *testing.B) {
 		products := c.taps() * len(y) / rows
 		b.Run(c.name+"/forward", func(b *testing.B) {
 			measure(b, products, func() {
-				c.Forward(y, k.x, packed, k.bias, true, scratch)
+				c.Forward(y, k.x, packed, k.bias, 1, true, scratch)
 			})
 		})
 		b.Run(c.name+"/input", func(b *testing.B) {
 			measure(b, products, func() {
-				c.InputGrad(dx, k.dy, flipped, scratch)
+				c.InputGrad(dx, k.dy, flipped, 1, scratch)
 			})
 		})
 		b.Run(c.name+"/weight", func(b *testing.B) {
@@ -210,10 +212,10 @@ func BenchmarkDenormals(b *testing.B) {
 	y, dx := make([]float32, len(k.dy)), make([]float32, len(k.x))
 	products := c.taps() * len(y) / 2
 	b.Run("forward", func(b *testing.B) {
-		measure(b, products, func() { c.Forward(y, k.x, packed, k.bias, true, scratch) })
+		measure(b, products, func() { c.Forward(y, k.x, packed, k.bias, 1, true, scratch) })
 	})
 	b.Run("input", func(b *testing.B) {
-		measure(b, products, func() { c.InputGrad(dx, k.dy, flipped, scratch) })
+		measure(b, products, func() { c.InputGrad(dx, k.dy, flipped, 1, scratch) })
 	})
 	b.Run("weight", func(b *testing.B) { // the products are zero
 		measureUnits(b, 2*products, c.WeightGradUnits(), func(i int) { c.WeightGrad(i, k.w, k.x, k.dy, 2, nil, scratch) })

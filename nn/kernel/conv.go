@@ -2,7 +2,7 @@ package kernel
 
 import "rampart/nn/device"
 
-// Conv is a convolution of one image at a time: x [H,W,C], w [KH,KW,C,Out], y [OutH,OutW,Out].
+// Conv is a convolution: x [rows,H,W,C], w [KH,KW,C,Out], y [rows,OutH,OutW,Out].
 // The weights are packed once, and then serve any number of calls.
 type Conv struct {
 	device.Window
@@ -21,20 +21,42 @@ func (c Conv) isPadded() bool { return c.PadTop|c.PadLeft|c.PadBottom|c.PadRight
 
 // Scratch is the number of values that Forward, InputGrad and WeightGrad may use as scratch.
 func (c Conv) Scratch() int {
+	if c.hasWinograd() {
+		return max(c.winogradForward().scratch(), c.winogradInputGrad().scratch(), c.weightScratch())
+	}
+	return max(c.directScratch(), c.weightScratch())
+}
+
+func (c Conv) directScratch() int {
 	image := 0
 	if c.isPadded() {
 		image = c.paddedSize()
 	}
-	return max(image, c.gradientSize(), c.listSize(), c.weightScratch())
+	return max(image, c.gradientSize(), c.listSize())
 }
 
 // PackedForward is the number of values of the weights packed for Forward.
-func (c Conv) PackedForward() int { return panels(c.Out)*panel*c.taps() + noteSize }
+func (c Conv) PackedForward() int {
+	if c.hasWinograd() {
+		return c.winogradForward().packedSize()
+	}
+	return c.directForward()
+}
+
+func (c Conv) directForward() int { return panels(c.Out)*panel*c.taps() + noteSize }
 
 // PackForward packs w [KH,KW,C,Out] for Forward.
 func (c Conv) PackForward(dst, w []float32) {
+	if c.hasWinograd() {
+		c.packWinograd(dst[:c.PackedForward()], w[:c.taps()*c.Out])
+		return
+	}
+	c.packDirectForward(dst, w)
+}
+
+func (c Conv) packDirectForward(dst, w []float32) {
 	w = w[:c.taps()*c.Out]
-	dst = note(dst[:c.PackedForward()], w)
+	dst = note(dst[:c.directForward()], w)
 	packPanels(dst, w, c.taps(), c.Out)
 }
 
@@ -73,11 +95,24 @@ func blockLines(lines, taps int) int {
 	return (lines + blocks - 1) / blocks // of even sizes
 }
 
-// Forward computes y = conv(x) + bias, with ReLU on top if relu is set. bias may be nil. Where most
-// of x is zero only the rest is multiplied, with the same result.
-func (c Conv) Forward(y, x, packed, bias []float32, relu bool, scratch []float32) {
-	y, x = y[:c.OutH()*c.OutW()*c.Out], x[:c.H*c.W*c.C]
-	weights, finite := noted(packed[:c.PackedForward()])
+// Forward computes y = conv(x) + bias for the given number of images, with ReLU on top if relu is
+// set. bias may be nil. Where most of an image is zero only the rest is multiplied, with the same
+// result, unless the shape is one for Winograd's form.
+func (c Conv) Forward(y, x, packed, bias []float32, rows int, relu bool, scratch []float32) {
+	out, in := c.OutH()*c.OutW()*c.Out, c.H*c.W*c.C
+	y, x, packed = y[:rows*out], x[:rows*in], packed[:c.PackedForward()]
+	if c.hasWinograd() {
+		c.winogradForward().run(y, x, packed, bias, rows, relu, scratch)
+		return
+	}
+	for r := range rows {
+		c.forward(y[r*out:][:out], x[r*in:][:in], packed, bias, relu, scratch)
+	}
+}
+
+// forward is Forward for one image in the direct form.
+func (c Conv) forward(y, x, packed, bias []float32, relu bool, scratch []float32) {
+	weights, finite := noted(packed)
 	if finite && c.hasSparse() && !hasNegativeZero(bias) {
 		if l := c.paddedImage().listIfSparse(x, scratch, c.KW); !l.empty() {
 			c.sparseForward(y, l, weights, bias, relu)

@@ -71,13 +71,28 @@ func (c Conv) gradientColumns() int {
 
 // PackedInputGrad is the number of values of the weights packed for InputGrad.
 func (c Conv) PackedInputGrad() int {
+	if c.hasWinograd() {
+		return c.winogradInputGrad().packedSize()
+	}
+	return c.directInputGrad()
+}
+
+func (c Conv) directInputGrad() int {
 	return c.KH*c.KW*c.gradientChannels()*c.gradientColumns() + noteSize
 }
 
 // PackInputGrad packs w [KH,KW,C,Out] for InputGrad.
 func (c Conv) PackInputGrad(dst, w []float32) {
+	if c.hasWinograd() {
+		c.packWinogradInputGrad(dst[:c.PackedInputGrad()], w[:c.taps()*c.Out])
+		return
+	}
+	c.packDirectInputGrad(dst, w)
+}
+
+func (c Conv) packDirectInputGrad(dst, w []float32) {
 	w = w[:c.taps()*c.Out]
-	dst = note(dst[:c.PackedInputGrad()], w)
+	dst = note(dst[:c.directInputGrad()], w)
 	if c.gradientColumns() != c.C || c.gradientChannels() != c.Out {
 		clear(dst)
 	}
@@ -141,11 +156,23 @@ func (c Conv) padGradient(dy, scratch []float32) (a []float32, stride, top, left
 	return a, stride, top, left
 }
 
-// InputGrad computes dx [H,W,C] from dy [OutH,OutW,Out]. Where most of dy is zero only the rest is
-// multiplied, with the same result.
-func (c Conv) InputGrad(dx, dy, packed, scratch []float32) {
-	dx, dy = dx[:c.H*c.W*c.C], dy[:c.OutH()*c.OutW()*c.Out]
-	weights, finite := noted(packed[:c.PackedInputGrad()])
+// InputGrad computes dx [rows,H,W,C] from dy [rows,OutH,OutW,Out]. Where most of an image's dy is
+// zero only the rest is multiplied, with the same result, unless the shape is one for Winograd's form.
+func (c Conv) InputGrad(dx, dy, packed []float32, rows int, scratch []float32) {
+	out, in := c.OutH()*c.OutW()*c.Out, c.H*c.W*c.C
+	dx, dy, packed = dx[:rows*in], dy[:rows*out], packed[:c.PackedInputGrad()]
+	if c.hasWinograd() {
+		c.winogradInputGrad().run(dx, dy, packed, nil, rows, false, scratch)
+		return
+	}
+	for r := range rows {
+		c.inputGrad(dx[r*in:][:in], dy[r*out:][:out], packed, scratch)
+	}
+}
+
+// inputGrad is InputGrad for one image in the direct form.
+func (c Conv) inputGrad(dx, dy, packed, scratch []float32) {
+	weights, finite := noted(packed)
 	if finite && c.hasSparse() && dotSlots(c.C) == 0 {
 		if l := c.gradientImage().listIfSparse(dy, scratch, c.KW); !l.empty() {
 			c.sparseInputGrad(dx, l, weights)

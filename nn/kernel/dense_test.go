@@ -112,8 +112,8 @@ func TestConvPositions(t *testing.T) {
 				k.dy[i] = k.dy[i%c.Out]
 			}
 			y, dx, scratch := make([]float32, len(k.dy)), make([]float32, len(k.x)), make([]float32, c.Scratch())
-			c.Forward(y, k.x, k.packed, k.bias, false, scratch)
-			c.InputGrad(dx, k.dy, k.flipped, scratch)
+			c.Forward(y, k.x, k.packed, k.bias, 1, false, scratch)
+			c.InputGrad(dx, k.dy, k.flipped, 1, scratch)
 			for p := range c.W {
 				sameBits(t, "y", y[p*c.Out:][:c.Out], y[:c.Out])
 				sameBits(t, "dx", dx[p*c.C:][:c.C], dx[:c.C])

@@ -255,8 +255,8 @@ func TestNothingAllocates(t *testing.T) {
 	index := make([]uint8, len(k.x))
 	eachImplementation(t, func(t *testing.T) {
 		if n := testing.AllocsPerRun(4, func() {
-			k.Forward(y, k.x, k.packed, k.bias, true, scratch)
-			k.InputGrad(dx, k.dy, k.flipped, scratch)
+			k.Forward(y, k.x, k.packed, k.bias, 1, true, scratch)
+			k.InputGrad(dx, k.dy, k.flipped, 1, scratch)
 			k.WeightGrad(0, dw, k.x, k.dy, 2, nil, scratch)
 			Dense{20, 30}.Forward(y, k.x, k.packed, nil, 5, true, scratch)
 			Dense{20, 30}.PrepareWeightGrad(0, k.dy, 5, y)

@@ -52,6 +52,10 @@ type implementation struct {
 	maxPool2  func(y []float32, index []uint8, top, bottom []float32, n, channels int)
 	unpool2   func(top, bottom []float32, index []uint8, dy []float32, n, channels int)
 	peak      func(n int) (flops float64)
+
+	winogradInput   func(t winogradInput)
+	winogradOutput  func(t winogradOutput)
+	winogradWeights func(t winogradWeights)
 }
 
 var (

@@ -42,6 +42,10 @@ var avx2 = &implementation{
 		peakAVX2(n)
 		return float64(n) * 12 * 8 * 2
 	},
+
+	winogradInput:   winogradInputAVX2,
+	winogradOutput:  winogradOutputAVX2,
+	winogradWeights: winogradWeightsAVX2,
 }
 
 const floatBytes = 4

@@ -24,4 +24,8 @@ var portable = &implementation{
 	maxPool2:   portableMaxPool2,
 	unpool2:    portableUnpool2,
 	peak:       portablePeak,
+
+	winogradInput:   portableWinogradInput,
+	winogradOutput:  portableWinogradOutput,
+	winogradWeights: portableWinogradWeights,
 }

@@ -38,6 +38,9 @@ func main() {
 	elementwise()
 	optimizer()
 	pooling()
+	winogradInputs()
+	winogradOutputs()
+	winogradFilters()
 	peak()
 	Generate()
 }

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+const (
+	patchSide  = 6
+	patchStep  = 4
+	filterSide = 3
+)
+
+// constant broadcasts a number.
+func constant(f float32) reg.VecVirtual {
+	v, bits := YMM(), GP32()
+	MOVL(U32(math.Float32bits(f)), bits)
+	VMOVD(bits, v.AsX())
+	VBROADCASTSS(v.AsX(), v)
+	return v
+}
+
+// multiples returns where the first n multiples of a distance lead from a base: every third has a
+// pointer of its own.
+func multiples(base, step reg.GPVirtual, n int) (at []Mem) {
+	for i := 0; i < n; i += 3 {
+		p := base
+		if i > 0 {
+			p = GP64()
+			LEAQ(Mem{Base: at[i-1].Base, Index: step, Scale: 2}, p)
+			ADDQ(step, p)
+		}
+		for k := 0; k < 3 && i+k < n; k++ {
+			if k == 0 {
+				at = append(at, Mem{Base: p})
+			} else {
+				at = append(at, Mem{Base: p, Index: step, Scale: uint8(k)})
+			}
+		}
+	}
+	return at
+}
+
+// load reads vectors into registers.
+func load(from []Mem) (v []reg.VecVirtual) {
+	for _, m := range from {
+		r := YMM()
+		VMOVUPS(m, r)
+		v = append(v, r)
+	}
+	return v
+}
+
+func store(v []reg.VecVirtual, to []Mem) {
+	for i, r := range v {
+		VMOVUPS(r, to[i])
+	}
+}
+
+// column is the places of a column of vectors, width to a line, in the scratch of a patch.
+func column(p reg.GPVirtual, j, n, width int) (at []Mem) {
+	for i := range n {
+		at = append(at, Mem{Base: p, Disp: (i*width + j) * vectorBytes})
+	}
+	return at
+}
+
+// row is column for a line.
+func row(p reg.GPVirtual, i, n int) (at []Mem) {
+	for j := range n {
+		at = append(at, Mem{Base: p, Disp: (i*n + j) * vectorBytes})
+	}
+	return at
+}
+
+// winogradInputs is portableWinogradInput.
+func winogradInputs() {
+	TEXT("winogradInputsAVX2", NOSPLIT, "func(v, x, registers *float32, step, line, channels int)")
+	Pragma("noescape")
+	Doc("winogradInputsAVX2 is portableWinogradInput; distances and channels are in bytes.")
+	v, x, tmp := gp("v"), gp("x"), gp("registers")
+	step, line, channels := gp("step"), gp("line"), gp("channels")
+	end := GP64()
+	LEAQ(Mem{Base: x, Index: channels, Scale: 1}, end)
+	two, four := constant(2), constant(4)
+	transform := func(d []reg.VecVirtual) (t []reg.VecVirtual) {
+		c, f, a, b := YMM(), YMM(), d[4], d[3]
+		VSUBPS(d[2], d[4], c)
+		VSUBPS(d[1], d[3], f)
+		VSUBPS(d[2], d[0], d[0])
+		VSUBPS(d[3], d[5], d[5])
+		VFNMADD231PS(d[2], four, a)
+		VFNMADD231PS(d[1], four, b)
+		VFMADD213PS(c, four, d[0])
+		VFNMADD231PS(f, four, d[5])
+		VADDPS(b, a, d[1])
+		VSUBPS(b, a, d[2])
+		VMOVAPS(c, d[3])
+		VFMADD231PS(f, two, d[3])
+		VFNMADD231PS(f, two, c)
+		return []reg.VecVirtual{d[0], d[1], d[2], d[3], c, d[5]}
+	}
+	Label("channel")
+	at := GP64()
+	MOVQ(x, at)
+	for j := range patchSide {
+		store(transform(load(multiples(at, line, patchSide))), column(tmp, j, patchSide, patchSide))
+		ADDQ(channels, at)
+	}
+	MOVQ(v, at)
+	for i := range patchSide {
+		to := multiples(at, step, patchSide)
+		store(transform(load(row(tmp, i, patchSide))), to)
+		if i+1 < patchSide {
+			LEAQ(Mem{Base: to[3].Base, Index: step, Scale: 2}, at)
+			ADDQ(step, at)
+		}
+	}
+	ADDQ(Imm(vectorBytes), x)
+	ADDQ(Imm(vectorBytes), v)
+	CMPQ(x, end)
+	JNE(LabelRef("channel"))
+	VZEROUPPER()
+	RET()
+}
+
+// winogradOutputs is portableWinogradOutput.
+func winogradOutputs() {
+	TEXT("winogradOutputsAVX2", NOSPLIT, "func(y, m, registers, bias *float32, biasStep, step, line, channels int, floor float32)")
+	Pragma("noescape")
+	Doc("winogradOutputsAVX2 is portableWinogradOutput; distances and channels are in bytes, floor is 0 for ReLU,",
+		"else -Inf.")
+	y, m, tmp, bias := gp("y"), gp("m"), gp("registers"), gp("bias")
+	step, line, channels := gp("step"), gp("line"), gp("channels")
+	end := GP64()
+	LEAQ(Mem{Base: m, Index: channels, Scale: 1}, end)
+	two, four, eight, floor := constant(2), constant(4), constant(8), broadcast("floor")
+	transform := func(m []reg.VecVirtual) (t []reg.VecVirtual) {
+		p, q, r, s := YMM(), YMM(), YMM(), YMM()
+		VADDPS(m[2], m[1], p)
+		VSUBPS(m[2], m[1], q)
+		VADDPS(m[4], m[3], r)
+		VSUBPS(m[4], m[3], s)
+		VADDPS(p, m[0], m[0])
+		VADDPS(r, m[0], m[0])
+		VADDPS(q, m[5], m[5])
+		VFMADD231PS(s, two, q)
+		VFMADD231PS(r, four, p)
+		VFMADD231PS(s, eight, m[5])
+		return []reg.VecVirtual{m[0], q, p, m[5]}
+	}
+	Label("channel")
+	at, lines := GP64(), GP64()
+	LEAQ(Mem{Base: step, Index: step, Scale: 2}, lines)
+	ADDQ(lines, lines)
+	MOVQ(m, at)
+	for j := range patchSide {
+		store(transform(load(multiples(at, lines, patchSide))), column(tmp, j, patchStep, patchSide))
+		ADDQ(step, at)
+	}
+	MOVQ(y, at)
+	for i := range patchStep {
+		t, b := transform(load(row(tmp, i, patchSide))), YMM()
+		VMOVUPS(Mem{Base: bias}, b)
+		for _, s := range t {
+			VADDPS(b, s, s)
+			VMAXPS(s, floor, s) // of a NaN, the second operand: s
+		}
+		store(t, multiples(at, channels, patchStep))
+		ADDQ(line, at)
+	}
+	ADDQ(argument("biasStep"), bias)
+	ADDQ(Imm(vectorBytes), y)
+	ADDQ(Imm(vectorBytes), m)
+	CMPQ(m, end)
+	JNE(LabelRef("channel"))
+	VZEROUPPER()
+	RET()
+}
+
+// winogradFilters is portableWinogradWeights.
+func winogradFilters() {
+	TEXT("winogradFiltersAVX2", NOSPLIT, "func(u, w, registers *float32, step, tap, line, lines, vectors int)")
+	Pragma("noescape")
+	Doc("winogradFiltersAVX2 is portableWinogradWeights; distances are in bytes.")
+	u, w, tmp := gp("u"), gp("w"), gp("registers")
+	step, tap, lines := gp("step"), gp("tap"), gp("lines")
+	const sixth = float32(1) / 6
+	quarter, half, plus, minus := constant(.25), constant(.5), constant(sixth), constant(-sixth)
+	transform := func(g []reg.VecVirtual) (t []reg.VecVirtual) {
+		e, h, k := YMM(), YMM(), YMM()
+		VADDPS(g[2], g[0], e)
+		VMULPS(quarter, g[0], g[0])
+		VADDPS(g[0], g[2], h)
+		VMULPS(half, g[1], k)
+		sum, difference := YMM(), YMM()
+		VADDPS(g[1], e, sum)
+		VSUBPS(g[1], e, difference)
+		VMULPS(minus, sum, sum)
+		VMULPS(minus, difference, difference)
+		VADDPS(k, h, e)
+		VSUBPS(k, h, h)
+		VMULPS(plus, e, e)
+		VMULPS(plus, h, h)
+		return []reg.VecVirtual{g[0], sum, difference, e, h, g[2]}
+	}
+	taps, line, rest := GP64(), gp("line"), GP64()
+	LEAQ(Mem{Base: tap, Index: tap, Scale: 2}, taps)
+	{ // from the last vector of a line to the first of the next one
+		vectors := gp("vectors")
+		SHLQ(Imm(5), vectors)
+		SUBQ(vectors, line)
+		MOVQ(U32(panelBytes), rest)
+		SUBQ(vectors, rest)
+	}
+	Label("line")
+	left := gp("vectors")
+	Label("vector")
+	at := GP64()
+	MOVQ(w, at)
+	for j := range filterSide {
+		store(transform(load(multiples(at, taps, filterSide))), column(tmp, j, patchSide, filterSide))
+		ADDQ(tap, at)
+	}
+	MOVQ(u, at)
+	for i := range patchSide {
+		to := multiples(at, step, patchSide)
+		store(transform(load(row(tmp, i, filterSide))), to)
+		if i+1 < patchSide {
+			LEAQ(Mem{Base: to[3].Base, Index: step, Scale: 2}, at)
+			ADDQ(step, at)
+		}
+	}
+	ADDQ(Imm(vectorBytes), w)
+	ADDQ(Imm(vectorBytes), u)
+	DECQ(left)
+	JNZ(LabelRef("vector"))
+	ADDQ(line, w)
+	ADDQ(rest, u)
+	DECQ(lines)
+	JNZ(LabelRef("line"))
+	VZEROUPPER()
+	RET()
+}
