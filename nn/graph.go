@@ -95,6 +95,9 @@ func (b *builder) network(spec Spec, prefix string) (*gorgonia.Node, error) {
 			return nil, err
 		}
 	}
+	if t, ok := spec.Options.(*Topology); ok {
+		return b.topology(t, x, spec)
+	}
 	cur := cursor{node: x, shape: shape}
 	for i, l := range spec.Options.Layers(spec.Input, spec.Classes) {
 		if err := l.Validate(); err != nil {
@@ -319,6 +322,9 @@ func differs(spec Spec) bool {
 	}
 	if spec.Options == nil {
 		return false
+	}
+	if t, ok := spec.Options.(*Topology); ok {
+		return t.learns()
 	}
 	var any func(layers []Layer) bool
 	any = func(layers []Layer) bool {

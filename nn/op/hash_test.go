@@ -15,7 +15,7 @@ func rules() []rule {
 		maxPool{}, maxPoolGrad{}, avgPool{}, avgPoolGrad{}, relu{}, reluGrad{}, normalize{}, normalizeGrad{},
 		add{}, scale{}, view{}, dropout{}, dropoutGrad{}, batchNorm{}, batchNormInputGrad{}, batchNormGammaGrad{},
 		batchNormTrain{}, batchNormTrainInputGrad{}, batchNormTrainGammaGrad{},
-		logMeanSoftmax{}, logMeanSoftmaxGrad{}, vote{}, stack{}, stackGrad{}, head{}, headGrad{},
+		logMeanSoftmax{}, logMeanSoftmaxGrad{}, vote{}, stack{}, stackGrad{}, concat{}, part{}, head{}, headGrad{},
 	}
 }
 

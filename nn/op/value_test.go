@@ -56,6 +56,8 @@ func TestValues(t *testing.T) {
 			[]float32{float32(math.Log(0.0024790394388398444 / 4)), float32(math.Log(1.42071919185520845 / 4)), float32(math.Log(2.5768017687059518 / 4))}},
 		{"vote of no doubt", []input{given("a", []int{1, 2}, 1e4, 0), given("b", []int{1, 2}, 1e4, 0)},
 			func(in nodes) (*gorgonia.Node, error) { return Vote(in) }, []float32{0, float32(math.Log(0x1p-126 / 3.))}},
+		{"concat", []input{given("a", []int{1, 2, 1, 1}, 1, 2), given("b", []int{1, 2, 1, 2}, 3, 4, 5, 6)},
+			func(in nodes) (*gorgonia.Node, error) { return Concat(in[0], in[1]) }, []float32{1, 3, 4, 2, 5, 6}},
 		{"stack", []input{given("a", []int{2, 2}, 1, 2, 3, 4), given("b", []int{2, 2}, 5, 6, 7, 8)},
 			func(in nodes) (*gorgonia.Node, error) { return Stack(in) }, []float32{1, 2, 5, 6, 3, 4, 7, 8}},
 	}
