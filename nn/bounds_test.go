@@ -339,7 +339,7 @@ func TestBoundsErrors(t *testing.T) {
 		"the last layer of the network must be a dense one": layers(in, 3, nn.Layer{Type: "dense"}, nn.Layer{Type: "relu"}),
 		"there are none of a network from an ONNX file": {Arch: "onnx", Input: in, Classes: 3, Options: &nn.Topology{Nodes: []nn.Node{
 			{Op: "dense", Name: "fc", In: []int{0}, Out: 3}}}},
-		`combine its members by "logits"`:                   {Input: in, Classes: 3, Members: []nn.Spec{member, member}, Combine: nn.MeanProbability},
+		`combine its members by "logits"`: {Input: in, Classes: 3, Members: []nn.Spec{member, member}, Combine: nn.MeanProbability},
 	} {
 		if _, err := nn.NewBounds(build(t, spec, 2), 2); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
