@@ -97,6 +97,10 @@ func (b *boundsBuilder) network(spec Spec, in interval) *gorgonia.Node {
 	if len(spec.Mean) > 0 {
 		in = b.normalize(spec, in)
 	}
+	if _, ok := spec.Options.(*Topology); ok {
+		b.fail(errors.New("there are none of a network from an ONNX file"))
+		return nil
+	}
 	layers := spec.Options.Layers(spec.Input, spec.Classes)
 	for len(layers) > 0 && layers[len(layers)-1].Type == "dropout" {
 		layers = layers[:len(layers)-1]

@@ -103,6 +103,9 @@ func (b *builder) network(spec Spec, prefix string) (*gorgonia.Node, error) {
 			return nil, err
 		}
 	}
+	if t, ok := spec.Options.(*Topology); ok {
+		return b.topology(t, x, spec)
+	}
 	cur := cursor{node: x, shape: shape}
 	for i, l := range spec.Options.Layers(spec.Input, spec.Classes) {
 		if err := l.Validate(); err != nil {
@@ -353,7 +356,7 @@ func (b *builder) name(l Layer, kind string) string {
 
 // param declares a weight; a name that is taken already is reported by newModel.
 func (b *builder) param(p param) *gorgonia.Node {
-	p.held = b.held(p.name)
+	p.held = p.held || b.held(p.name)
 	n := gorgonia.NewTensor(b.g, tensor.Float32, len(p.shape), gorgonia.WithShape(p.shape...), gorgonia.WithName(p.name))
 	b.params = append(b.params, p)
 	b.nodes = append(b.nodes, n)
@@ -369,6 +372,9 @@ func differs(spec Spec) bool {
 	}
 	if spec.Options == nil {
 		return false
+	}
+	if t, ok := spec.Options.(*Topology); ok {
+		return t.learns()
 	}
 	var any func(layers []Layer) bool
 	any = func(layers []Layer) bool {

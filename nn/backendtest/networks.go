@@ -75,6 +75,7 @@ func Networks() []Network {
 		registered("madry_cnn", 12, 12, 1),
 		registered("small_cnn", 16, 16, 1),
 	}
+	list = append(list, topologies()...)
 	normalised := custom("normalised", 6, 5, 3, conv(4, 3, 1, "same"), relu, maxpool(2, 0, ""), dense(0))
 	normalised.Spec.Mean, normalised.Spec.Std = []float32{0.49, 0.48, 0.45}, []float32{0.25, 0.24, 0.26}
 	pooled, normed, flat := find(list, "relu before max pooling"), find(list, "batch norm on images"), find(list, "dense only")

@@ -87,6 +87,14 @@ func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
 		row(func(f *frame, r, n int) { stack(f, in, out[0], n, op.Classes) })
 	case device.StackGrad:
 		row(func(f *frame, r, n int) { stackGrad(f, in[0], out[0], n, op) })
+	case device.Concat:
+		row(func(f *frame, r, n int) {
+			y := f.at(out[0], r, n)
+			put(y, f.at(in[0], r, n), op.A+op.B, op.A)
+			put(y[op.A:], f.at(in[1], r, n), op.A+op.B, op.B)
+		})
+	case device.Part:
+		row(func(f *frame, r, n int) { take(f.at(out[0], r, n), f.at(in[0], r, n)[op.From:], op.Channels, op.Out) })
 	case device.ApplyLoss:
 		if op.Batch {
 			e.whole[i] = batchKernel{units: 1, run: func(f *frame, _ int) {

@@ -37,6 +37,15 @@ func (e *executable) bind(instr device.Instr) (s step, workspace int, err error)
 		return simple(func() {
 			e.takePart(ptr(e.addr[in[0]]+4*ptrInt(op.Index*op.Classes)), at(out[0]), op.Members*op.Classes, op.Classes, op.Classes)
 		}, "take_part")
+	case device.Concat:
+		return simple(func() {
+			e.takeParts(at(in[0]), at(out[0]), op.A, op.A+op.B, op.A, op.Positions)
+			e.takeParts(at(in[1]), ptr(e.addr[out[0]]+4*ptrInt(op.A)), op.B, op.A+op.B, op.B, op.Positions)
+		}, "take_part")
+	case device.Part:
+		return simple(func() {
+			e.takeParts(ptr(e.addr[in[0]]+4*ptrInt(op.From)), at(out[0]), op.Channels, op.Out, op.Out, op.Positions)
+		}, "take_part")
 	case device.BiasGrad:
 		return e.bindBiasGrad(instr, op)
 	case device.ApplyLoss:

@@ -22,6 +22,11 @@ func (e *executable) bindVote(instr device.Instr, op device.Vote) (step, int, er
 
 // takePart copies width values of each row, where rows of the source have from values, those of the result to.
 func (e *executable) takePart(x, y value, from, to, width int) {
-	n := e.rows * width
+	e.takeParts(x, y, from, to, width, 1)
+}
+
+// takeParts is takePart for each of the positions of a row.
+func (e *executable) takeParts(x, y value, from, to, width, positions int) {
+	n := e.rows * positions * width
 	e.dev.launch("take_part", each(n), x, y, i(from), i(to), i(width), i(n))
 }

@@ -220,6 +220,11 @@ type (
 	// StackGrad: dy -> the part of member Index.
 	StackGrad struct{ Members, Classes, Index int }
 
+	// Concat lays the channels of a and b side by side at every position: a [.., A], b [.., B] -> y [.., A+B].
+	Concat struct{ Positions, A, B int }
+	// Part takes channels [From,From+Out) at every position: x [.., Channels] -> y [.., Out].
+	Part struct{ Positions, Channels, From, Out int }
+
 	// ApplyLoss: logits -> seed, value: the call's Loss. With Batch, as in programs that train, the
 	// loss sees all rows at once, since it may tie them together (see Tied); otherwise, as in those
 	// that attack, it may see any rows.
@@ -286,4 +291,6 @@ func (LogMeanSoftmaxGrad) Rowwise() bool      { return true }
 func (Vote) Rowwise() bool                    { return true }
 func (Stack) Rowwise() bool                   { return true }
 func (StackGrad) Rowwise() bool               { return true }
+func (Concat) Rowwise() bool                  { return true }
+func (Part) Rowwise() bool                    { return true }
 func (l ApplyLoss) Rowwise() bool             { return !l.Batch }

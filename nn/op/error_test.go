@@ -59,6 +59,8 @@ func TestErrors(t *testing.T) {
 		{"dense: weight", shaped([]int{2, 6}, []int{6}, []int{4}), dense, []string{"dense", "(6)", "(2, 6)"}},
 		{"dense: bias", shaped([]int{2, 6}, []int{6, 4}, []int{6}), dense, []string{"dense", "bias", "(6)", "(6, 4)"}},
 		{"add", shaped(image, []int{2, 4, 5, 8}), func(in nodes) (*gorgonia.Node, error) { return Add(in[0], in[1]) }, []string{"add", "(2, 4, 5, 3)", "(2, 4, 5, 8)"}},
+		{"concat", shaped(image, []int{2, 4, 4, 3}), func(in nodes) (*gorgonia.Node, error) { return Concat(in[0], in[1]) }, []string{"concat", "(2, 4, 5, 3)", "(2, 4, 4, 3)"}},
+		{"reshape", shaped(image), func(in nodes) (*gorgonia.Node, error) { return Reshape(in[0], 4, 4) }, []string{"reshape", "(2, 4, 5, 3)", "[4 4]"}},
 		{"relu of a vector", shaped([]int{4}), func(in nodes) (*gorgonia.Node, error) { return ReLU(in[0]) }, []string{"relu", "(4)"}},
 		{"flatten of a vector", shaped([]int{4}), func(in nodes) (*gorgonia.Node, error) { return Flatten(in[0]) }, []string{"flatten", "(4)"}},
 		{"scale by NaN", shaped(image), func(in nodes) (*gorgonia.Node, error) { return Scale(in[0], nan) }, []string{"scale", "NaN", "(2, 4, 5, 3)"}},

@@ -19,6 +19,16 @@ func Flatten(x *gorgonia.Node) (*gorgonia.Node, error) {
 	return apply(view{From: s[1:], To: []int{size(s)}}, x)
 }
 
+// Reshape gives the values of each example of x [N,..] another shape of as many values, in their
+// order. Like Flatten, it moves nothing.
+func Reshape(x *gorgonia.Node, shape ...int) (*gorgonia.Node, error) {
+	s := x.Shape()
+	if len(s) < 2 || size(s) != tensor.Shape(shape).TotalSize() {
+		return nil, fmt.Errorf("reshape: input has shape %v, want a batch (N, ...) of examples with as many values as %v", s, shape)
+	}
+	return apply(view{From: s[1:], To: shape}, x)
+}
+
 // IsView reports whether n has the values of its one input under another shape.
 func IsView(n *gorgonia.Node) bool { return hasRule[view](n) }
 

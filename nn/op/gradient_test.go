@@ -97,6 +97,10 @@ func TestGradients(t *testing.T) {
 		{"log-mean-softmax of 1", []input{random("m0", 1, 3, 4)}, logMeanSoftmax, []string{"LogMeanSoftmaxGrad(m0,dy)"}},
 		{"log-mean-softmax of 3", []input{random("m0", 1, 2, 4), random("m1", 2, 2, 4), random("m2", 3, 2, 4)}, logMeanSoftmax,
 			slices.Repeat([]string{"LogMeanSoftmaxGrad(m0,m1,m2,dy)"}, 3)},
+		{"concat", []input{random("a", 1, 2, 3, 2, 2), random("b", 2, 2, 3, 2, 3)}, func(in nodes) (*gorgonia.Node, error) {
+			return Concat(in[0], in[1])
+		}, slices.Repeat([]string{"Part(dy)"}, 2)},
+		{"reshape", []input{random("x", 1, 2, 12)}, func(in nodes) (*gorgonia.Node, error) { return Reshape(in[0], 2, 2, 3) }, nil},
 		{"stack", []input{random("m0", 1, 2, 4), random("m1", 2, 2, 4)}, func(in nodes) (*gorgonia.Node, error) { return Stack(in) },
 			slices.Repeat([]string{"StackGrad(dy)"}, 2)},
 	}

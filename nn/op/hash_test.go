@@ -17,7 +17,7 @@ func rules() []rule {
 		batchNormTrain{}, batchNormTrainInputGrad{}, batchNormTrainGammaGrad{},
 		plainConv{}, groupConv{}, plainGroupConv{}, groupConvInputGrad{}, groupConvWeightGrad{},
 		groupNorm{}, groupNormInputGrad{}, groupNormGammaGrad{}, activation{}, activationGrad{},
-		logMeanSoftmax{}, logMeanSoftmaxGrad{}, vote{}, stack{}, stackGrad{}, head{}, headGrad{},
+		logMeanSoftmax{}, logMeanSoftmaxGrad{}, vote{}, stack{}, stackGrad{}, concat{}, part{}, head{}, headGrad{},
 	}
 }
 

@@ -76,6 +76,8 @@ func TestValues(t *testing.T) {
 		{"silu", []input{given("x", []int{1, 4}, -20, -1, 0.5, 3)}, activate(device.SiLU, 0), []float32{-4.1223072e-08, -0.26894143, 0.31122968, 2.8577223}},
 		{"sigmoid", []input{given("x", []int{1, 4}, -80, -1, 0.5, 3)}, activate(device.Sigmoid, 0), []float32{1.8048513e-35, 0.26894143, 0.62245935, 0.95257413}},
 		{"tanh", []input{given("x", []int{1, 4}, -9, -1, 0.5, 3)}, activate(device.Tanh, 0), []float32{-0.99999994, -0.7615942, 0.46211717, 0.9950548}},
+		{"concat", []input{given("a", []int{1, 2, 1, 1}, 1, 2), given("b", []int{1, 2, 1, 2}, 3, 4, 5, 6)},
+			func(in nodes) (*gorgonia.Node, error) { return Concat(in[0], in[1]) }, []float32{1, 3, 4, 2, 5, 6}},
 		{"stack", []input{given("a", []int{2, 2}, 1, 2, 3, 4), given("b", []int{2, 2}, 5, 6, 7, 8)},
 			func(in nodes) (*gorgonia.Node, error) { return Stack(in) }, []float32{1, 2, 5, 6, 3, 4, 7, 8}},
 	}
