@@ -149,14 +149,7 @@ func train(ctx context.Context, c *cli.Command) error {
 }
 
 func eval(ctx context.Context, c *cli.Command) error {
-	if c.Args().Present() {
-		return usagef("unexpected argument %q: write -config NAME and -checkpoint FILE", c.Args().First())
-	}
-	opt, cfg, err := prepare(c)
-	if err != nil {
-		return err
-	}
-	checkpoint, err := required(c, "checkpoint", "best.safetensors")
+	checkpoint, opt, cfg, err := subject(c, "write -config NAME and -checkpoint FILE")
 	if err != nil {
 		return err
 	}
@@ -164,14 +157,7 @@ func eval(ctx context.Context, c *cli.Command) error {
 }
 
 func attack(ctx context.Context, c *cli.Command) error {
-	if c.Args().Present() {
-		return usagef("unexpected argument %q: put the table of -attack into quotes", c.Args().First())
-	}
-	opt, cfg, err := prepare(c)
-	if err != nil {
-		return err
-	}
-	checkpoint, err := required(c, "checkpoint", "best.safetensors")
+	checkpoint, opt, cfg, err := subject(c, "put the table of -attack into quotes")
 	if err != nil {
 		return err
 	}
@@ -179,14 +165,7 @@ func attack(ctx context.Context, c *cli.Command) error {
 }
 
 func certify(ctx context.Context, c *cli.Command) error {
-	if c.Args().Present() {
-		return usagef("unexpected argument %q: write -config NAME and -checkpoint FILE", c.Args().First())
-	}
-	opt, cfg, err := prepare(c)
-	if err != nil {
-		return err
-	}
-	checkpoint, err := required(c, "checkpoint", "best.safetensors")
+	checkpoint, opt, cfg, err := subject(c, "write -config NAME and -checkpoint FILE")
 	if err != nil {
 		return err
 	}
@@ -216,6 +195,17 @@ func prepare(c *cli.Command) (job.Options, *job.Config, error) {
 	}
 	cfg, err := loadConfig(c)
 	return opt, cfg, err
+}
+
+// subject is prepare for a job about a checkpoint, without arguments; instead says what to write for one.
+func subject(c *cli.Command, instead string) (checkpoint string, opt job.Options, cfg *job.Config, err error) {
+	if c.Args().Present() {
+		return "", opt, nil, usagef("unexpected argument %q: %s", c.Args().First(), instead)
+	}
+	if opt, cfg, err = prepare(c); err == nil {
+		checkpoint, err = required(c, "checkpoint", "best.safetensors")
+	}
+	return checkpoint, opt, cfg, err
 }
 
 // loadConfig reads -config with what -set and -seed lay over it.

@@ -44,7 +44,10 @@ func square(e *examination) (Finding, error) {
 	n, name := len(e.at), fmt.Sprintf("Square with %d queries", squareQueries)
 	if e.ran(isSquare) {
 		n, name = e.Data.Len(), "Square"
-		white := e.brokenBy(func(a attacks.Attack) bool { return a.Gradients() > 0 })
+		white := e.brokenBy(func(a attacks.Attack) bool {
+			_, elsewhere := a.(attacks.Sourced) // by another network's gradients
+			return a.Gradients() > 0 && !elsewhere
+		})
 		for i, found := range e.brokenBy(isSquare) {
 			if found && !white[i] {
 				broken = append(broken, i)

@@ -101,17 +101,7 @@ func (w *comparing) measure(ctx context.Context, e *contender, opt Options) erro
 	if err != nil {
 		return fmt.Errorf("%q: %w", path, err)
 	}
-	v := r.behind(m)
-	err = r.rows(ctx, report.After, v)
-	if err == nil {
-		err = r.curve(ctx, report.After, v)
-	}
-	if err == nil {
-		err = r.examine(ctx, m)
-	}
-	if err == nil {
-		err = r.certify(ctx, f.Meta.Model.Spec, f.Weights())
-	}
+	err = r.measureAll(ctx, m)
 	if err == nil {
 		err = r.reportMembers(ctx, m)
 	}

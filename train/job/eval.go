@@ -12,7 +12,6 @@ import (
 
 	"rampart/attacks"
 	"rampart/checkpoints"
-	"rampart/train/report"
 )
 
 // EvalOptions say what is measured.
@@ -38,21 +37,7 @@ func Eval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) error
 	if err != nil {
 		return fmt.Errorf("%q: %w", eval.Checkpoint, err)
 	}
-	v := r.behind(m)
-	err = r.rows(ctx, report.After, v)
-	if err == nil && r.dir != "" {
-		err = r.curve(ctx, report.After, v)
-		if err == nil {
-			err = r.trace(ctx, v)
-		}
-	}
-	if err == nil {
-		err = r.examine(ctx, m)
-	}
-	if err == nil {
-		err = r.certify(ctx, f.Meta.Model.Spec, f.Weights())
-	}
-	if err != nil {
+	if err := r.measureAll(ctx, m); err != nil {
 		return r.evalStopped(err)
 	}
 	rep, err := r.report()

@@ -108,9 +108,15 @@ func (r *run) epsCurve(stage string) *report.EpsCurve {
 func (r *run) attackGrid() report.AttackGrid {
 	g := report.AttackGrid{H: r.test.H, W: r.test.W, C: r.test.C, Title: "What each attack made of the first images", Classes: r.train.Classes}
 	n, size := min(figureImages, r.test.Len()), r.test.Size()
+	labels := map[string]int{}
 	for _, o := range r.state.Outcomes[report.After] {
+		if o.Group == "" {
+			labels[o.Attack]++
+		}
+	}
+	for at, o := range r.state.Outcomes[report.After] {
 		sights := make([]report.Sight, n)
-		pixels := r.state.examples[report.After+"/"+o.Attack]
+		pixels := r.state.examples[examplesOf(report.After, at)]
 		if o.Attack != report.Clean && pixels == nil {
 			continue
 		}
@@ -127,7 +133,11 @@ func (r *run) attackGrid() report.AttackGrid {
 		if o.Attack == report.Clean {
 			g.Clean = sights
 		} else {
-			g.Attacks = append(g.Attacks, report.AttackRow{Name: strings.TrimSpace(o.Attack), Images: sights})
+			name := o.Attack
+			if labels[name] > 1 {
+				name += fmt.Sprintf(" (%s, eps %.4g)", o.Norm, o.Epsilon)
+			}
+			g.Attacks = append(g.Attacks, report.AttackRow{Name: name, Images: sights})
 		}
 	}
 	return g

@@ -174,6 +174,9 @@ func (r *run) checkAttacks() error {
 		if _, ok := a.(attacks.Sequence); ok {
 			return fmt.Errorf("defense.attack: %s is a sequence of attacks for evaluation: train against one, such as \"pgd\"", a.Label())
 		}
+		if h, ok := a.(*attacks.HopSkipJump); ok && h.Target != "" {
+			return fmt.Errorf("defense.attack: %s begins from images of a whole data set, which a minibatch is not: train against another, such as \"pgd\"", a.Label())
+		}
 	}
 	if t := r.cfg.Teacher; t != nil {
 		for _, a := range defenses.Attacks(t.Defense.Value) {
@@ -186,8 +189,12 @@ func (r *run) checkAttacks() error {
 		return fmt.Errorf("probe.attack: %w", err)
 	}
 	for i, a := range r.attacks(report.After) {
+		where := fmt.Sprintf("eval.attack %d", i+1)
+		if i >= len(r.cfg.Eval.Attacks) {
+			where = fmt.Sprintf("eval.protocol = %q", r.cfg.Eval.Protocol)
+		}
 		if err := check(a); err != nil {
-			return fmt.Errorf("eval.attack %d: %w", i+1, err)
+			return fmt.Errorf("%s: %w", where, err)
 		}
 	}
 	for _, eps := range r.cfg.Eval.CurveEps {

@@ -26,30 +26,13 @@ func (r *run) measure(ctx context.Context, stage string, spec nn.Spec, weights [
 	if err != nil {
 		return err
 	}
-	var v attacks.Victim = m
 	if stage == report.After {
-		v = r.behind(m)
+		err = r.measureAll(ctx, m)
+	} else if err = r.rows(ctx, stage, m); err == nil {
+		err = r.curve(ctx, stage, m)
 	}
-	if err := r.rows(ctx, stage, v); err != nil {
+	if err != nil || r.opt.Brief {
 		return err
-	}
-	if err := r.curve(ctx, stage, v); err != nil {
-		return err
-	}
-	if stage == report.After {
-		err := r.trace(ctx, v)
-		if err == nil {
-			err = r.examine(ctx, m)
-		}
-		if err == nil {
-			err = r.certify(ctx, spec, weights)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if r.opt.Brief {
-		return nil
 	}
 	rep, err := r.report()
 	if err != nil {
@@ -63,6 +46,27 @@ func (r *run) measure(ctx context.Context, stage string, spec nn.Spec, weights [
 		return err
 	}
 	return r.reportMembers(ctx, m)
+}
+
+// measureAll measures the network of the last table in all ways, and goes on with what the state has
+// already: attacks, figures where there is a folder for them, checks, proofs.
+func (r *run) measureAll(ctx context.Context, m *nn.Model) error {
+	v := r.behind(m)
+	if err := r.rows(ctx, report.After, v); err != nil {
+		return err
+	}
+	if r.dir != "" {
+		if err := r.curve(ctx, report.After, v); err != nil {
+			return err
+		}
+		if err := r.trace(ctx, v); err != nil {
+			return err
+		}
+	}
+	if err := r.examine(ctx, m); err != nil {
+		return err
+	}
+	return r.certify(ctx, m.Spec, m.Weights())
 }
 
 // rows runs a stage's attacks, saving after each; what the state has already is not repeated.
@@ -82,15 +86,15 @@ func (r *run) rows(ctx context.Context, stage string, v attacks.Victim) error {
 		if err = errors.Join(err, r.test.Err()); err != nil {
 			return err
 		}
-		if i > 0 {
-			r.keepExamples(stage, i-1, res)
-		}
 		for _, part := range res.Parts {
 			o := r.outcome(stage, part)
 			o.Group = res.Attack.Label()
 			r.state.Outcomes[stage] = append(r.state.Outcomes[stage], o)
 		}
 		r.state.Outcomes[stage] = append(r.state.Outcomes[stage], r.outcome(stage, res))
+		if i > 0 {
+			r.keepExamples(stage, i-1, res)
+		}
 		r.state.Measured[stage], r.state.Partial = i+1, nil
 		if err := r.save(); err != nil {
 			return err
@@ -191,16 +195,20 @@ func (r *run) isCurveAttack(i int) bool {
 	return i == first
 }
 
-// keepExamples keeps what attack i made of the first images, for the figures.
+// keepExamples keeps what attack i, whose outcome is the last one, made of the first images, for the
+// figures.
 func (r *run) keepExamples(stage string, i int, res *attacks.Result) {
 	first := slices.Clone(res.Adv[:min(figureImages, r.test.Len())*r.test.Size()])
 	if r.isCurveAttack(i) {
 		r.state.examples[stage] = first
 	}
 	if stage == report.After {
-		r.state.examples[stage+"/"+res.Attack.Label()] = first
+		r.state.examples[examplesOf(stage, len(r.state.Outcomes[stage])-1)] = first
 	}
 }
+
+// examplesOf is the key of the images of an outcome: two attacks may have one label.
+func examplesOf(stage string, outcome int) string { return fmt.Sprintf("%s/%d", stage, outcome) }
 
 // curve measures accuracy against epsilon on the first images of the test set.
 func (r *run) curve(ctx context.Context, stage string, v attacks.Victim) error {

@@ -3,8 +3,11 @@ package job
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"rampart/attacks"
+	"rampart/data"
 	"rampart/defenses"
 )
 
@@ -37,6 +40,8 @@ func (c *Config) placed() (list []placed) {
 // warnings lists what is valid but may be a mistake: in the config, and in it for these images.
 func (r *run) warnings() []string {
 	list := r.cfg.Warnings()
+	list = append(list, emptyClasses(r.train, "training", "the network cannot learn it")...)
+	list = append(list, emptyClasses(r.test, "test", "nothing is measured of it, and averages over classes leave it out")...)
 	var told []string
 	for _, p := range r.cfg.placed() {
 		for _, text := range p.attack.Threat().Warnings(r.spec().Input) {
@@ -47,4 +52,27 @@ func (r *run) warnings() []string {
 		}
 	}
 	return list
+}
+
+// emptyClasses tells of the classes that a data set has no image of.
+func emptyClasses(d *data.Dataset, what, therefore string) []string {
+	seen := make([]bool, len(d.Classes))
+	for i := range d.Len() {
+		seen[d.Label(i)] = true
+	}
+	var names []string
+	for k, name := range d.Classes {
+		if !seen[k] {
+			names = append(names, strconv.Quote(name))
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	const most = 5
+	text := strings.Join(names[:min(len(names), most)], ", ")
+	if n := len(names) - most; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return []string{fmt.Sprintf("none of the %d %s images is of class %s: %s", d.Len(), what, text, therefore)}
 }

@@ -29,7 +29,7 @@ type state struct {
 	// average is the average of its weights, and defense what its defence keeps between steps.
 	average []nn.Weight
 	defense map[string][]float32
-	// examples are the pixels of the figure's images, by stage.
+	// examples are the pixels of the figures' images, by stage, and by examplesOf an outcome.
 	examples map[string][]float32
 }
 
