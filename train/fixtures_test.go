@@ -23,7 +23,7 @@ var mnist = sync.OnceValues(func() (sets [2]*data.Dataset, err error) {
 })
 
 // writeFixtures puts a small part of MNIST into dir/digits, as IDX files; a config for it into
-// dir/tiny.toml; and images into dir/images, one of them damaged.
+// dir/tiny.toml; images into dir/images, one of them damaged; and files by torch.save into dir/torch.
 func writeFixtures(dir string) error {
 	sets, err := mnist()
 	if err != nil {
@@ -61,6 +61,15 @@ func writeFixtures(dir string) error {
 		"images/huge.png":                huge,
 		"images/text.png":                []byte("this is no image\n"),
 		"images/empty.png":               nil,
+	}
+	saved, err := filepath.Glob(filepath.Join("..", "nn", "pth", "testdata", "*.pth"))
+	if err != nil {
+		return err
+	}
+	for _, path := range saved {
+		if files["torch/"+filepath.Base(path)], err = os.ReadFile(path); err != nil {
+			return err
+		}
 	}
 	for name, content := range files {
 		path := filepath.Join(dir, filepath.FromSlash(name))
