@@ -36,7 +36,7 @@ func TestTorchNetworks(t *testing.T) {
 	}{
 		{"resnet18", 4, 16, true, false, nil},
 		{"resnet18", 2, 64, false, false, nil}, // ImageNet's stem
-		{"resnet50", 2, 64, false, true, nil},
+		{"resnet50", 1, 64, false, true, nil},
 		{"preact_resnet18", 8, 16, true, false, func(m nn.Architecture) { m.(*nn.PreActResNet18).Width = 8 }},
 		{"wide_resnet", 4, 16, true, false, func(m nn.Architecture) { m.(*nn.WideResNet).Depth, m.(*nn.WideResNet).Width = 16, 2 }},
 		{"vgg11", 2, 32, false, false, nil},

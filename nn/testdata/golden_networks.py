@@ -110,7 +110,7 @@ def passes(make, n, size, training):
 
 passes(cifar_resnet18, 4, 16, True)
 passes(lambda: torchvision.models.resnet18(num_classes=10), 2, 64, False)
-passes(lambda: torchvision.models.resnet50(num_classes=10), 2, 64, False)
+passes(lambda: torchvision.models.resnet50(num_classes=10), 1, 64, False)
 passes(lambda: PreActResNet18(8), 8, 16, True)
 passes(lambda: WideResNet(16, 2), 4, 16, True)
 passes(cifar_vgg11, 2, 32, False)
