@@ -10,10 +10,12 @@ import (
 	"rampart/configs"
 	"rampart/data"
 	"rampart/defenses"
+	"rampart/nn"
 )
 
 // TestShippedConfigs runs each config that ships for two steps of each training, on two images at a
-// time and against two steps of each attack.
+// time and against two steps of each attack. Those for CIFAR-10 train narrow networks of the same
+// kind on made-up images; their own must compile.
 func TestShippedConfigs(t *testing.T) {
 	names := configs.Embedded()
 	if len(names) < 10 {
@@ -41,6 +43,11 @@ func runShipped(t *testing.T, c *Config) {
 	}
 	if c.Data.Source.Name == "fashion_mnist" {
 		c.Data.Source = choose[data.Source]("mnist") // of the same shape, and at hand
+	}
+	if strings.HasPrefix(c.Name, "cifar") {
+		compiles(t, c)
+		c.Data.Source = configs.Choice[data.Source]{Name: "cifar10", Value: photographs{}}
+		narrow(t, c.Model.Value)
 	}
 	for _, s := range []*Stage{&c.Warmup, &c.Train.Stage} {
 		s.Epochs, s.Steps, s.Batch = 0, 2, 2
@@ -90,6 +97,51 @@ func runShipped(t *testing.T, c *Config) {
 		if _, err := attacks.Run(m, a, r.test, r.stream("evaluation"), func() error { return nil }, nil); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// photographs stand in for CIFAR-10, which is not at hand everywhere.
+type photographs struct{}
+
+func (photographs) Validate() error { return nil }
+
+func (photographs) Load() (train, test *data.Dataset, err error) {
+	pixels, labels := make([]byte, 20*32*32*3), make([]int32, 20)
+	for i := range pixels {
+		pixels[i] = byte(i * i % 251)
+	}
+	for i := range labels {
+		labels[i] = int32(i % 10)
+	}
+	names := strings.Split("0123456789", "")
+	if train, err = data.NewDataset("train", 32, 32, 3, names, pixels, labels); err != nil {
+		return nil, nil, err
+	}
+	test, err = data.NewDataset("test", 32, 32, 3, names, pixels, labels)
+	return train, test, err
+}
+
+// compiles checks that the network of a config is one for CIFAR-10's images. Steps of the large ones
+// take too long here: narrow gives their shape to a small one.
+func compiles(t *testing.T, c *Config) {
+	t.Helper()
+	spec := nn.Spec{Arch: c.Model.Name, Options: c.Model.Value, Input: nn.Shape{H: 32, W: 32, C: 3}, Classes: 10, Mean: c.Input.Mean, Std: c.Input.Std}
+	if _, err := nn.WeightShapes(spec); err != nil {
+		t.Error(err)
+	}
+}
+
+func narrow(t *testing.T, m nn.Architecture) {
+	t.Helper()
+	switch m := m.(type) {
+	case *nn.ResNet:
+		m.Width = 4
+	case *nn.PreActResNet18:
+		m.Width = 4
+	case *nn.WideResNet:
+		m.Depth, m.Width = 10, 1
+	default:
+		t.Errorf("teach this test to make a small %T", m)
 	}
 }
 
