@@ -48,6 +48,9 @@ type Session struct {
 	bounds *nn.Bounds
 	boxes  device.Tensor
 	crown  *nn.Crown
+	// denoiser and disturbed are those of Denoise.
+	denoiser  *nn.Reconstruction
+	disturbed device.Tensor
 }
 
 // NewSession makes a session for batches of rows; see Rows for what m must take.

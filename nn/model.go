@@ -28,6 +28,8 @@ type Model struct {
 	// bothGrads also computes the input's gradient in training mode; it is made on first use.
 	bothGrads device.Executable
 	steps     int
+	// classifier is what stands behind the denoiser; it is made on first use.
+	classifier *Model
 }
 
 // Build makes a network with fresh weights drawn from init, ready for batches of up to rows.
