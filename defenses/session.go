@@ -42,6 +42,7 @@ type Session struct {
 	labels           []int32
 	index            []uint32  // of the batch
 	source           *nn.Model // that the attack is made on; nil is Model
+	uncut            bool      // see the type
 	// gradient is what the one parameter gradient of a step goes through.
 	gradient func(*device.Call) error
 	// bounds, boxes and crown are made by the first step that asks for them.
