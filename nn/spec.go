@@ -149,8 +149,11 @@ func (s Spec) check() error {
 		} else if err := s.Combine.Validate(); err != nil {
 			return err
 		}
-		if len(s.Mean)+len(s.Std) > 0 || s.Denoiser != nil {
-			return fmt.Errorf("an ensemble has no normalisation or denoiser of its own: give it to the members")
+		if len(s.Mean)+len(s.Std) > 0 {
+			return fmt.Errorf("an ensemble has no normalisation of its own: give it to the members")
+		}
+		if s.Denoiser != nil {
+			return fmt.Errorf("an ensemble has no denoiser of its own: give it to the members")
 		}
 		for i, m := range s.Members {
 			if m.Input != s.Input || m.Classes != classes {
