@@ -33,8 +33,8 @@ func (d *AWP) Validate() error {
 	if _, twice := as[*AWP](d.Base.Value); twice {
 		return registry.Errorf("base.name", "weights are perturbed once: choose another defence than \"awp\"")
 	}
-	if _, bounds := as[*IBP](d.Base.Value); bounds {
-		return registry.Errorf("base.name", "interval bounds are those of the weights as they are, not of perturbed ones: choose another defence than \"ibp\"")
+	if _, bounds := as[interface{ certified() }](d.Base.Value); bounds {
+		return registry.Errorf("base.name", "bounds are those of the weights as they are, not of perturbed ones: choose another defence than %q", d.Base.Name)
 	}
 	return nil
 }

@@ -161,6 +161,7 @@ func TestCertifiedOptions(t *testing.T) {
 		"kappa":     &defenses.IBP{Epsilon: 0.1, Kappa: 1},
 		"warmup":    &defenses.IBP{Epsilon: 0.1, Warmup: 1},
 		"base.name": &defenses.AWP{Gamma: 0.01, Base: configs.Choice[defenses.Defense]{Name: "ibp", Value: &defenses.IBP{Epsilon: 0.1}}},
+		"bounds":    &defenses.AWP{Gamma: 0.01, Base: configs.Choice[defenses.Defense]{Name: "crown_ibp", Value: &defenses.CROWNIBP{IBP: defenses.IBP{Epsilon: 0.1}}}},
 		"ramp":      &defenses.IBP{Epsilon: 0.1, Warmup: 0.6, Ramp: 0.5},
 	} {
 		if err := d.Validate(); err == nil || !strings.Contains(err.Error(), want) {

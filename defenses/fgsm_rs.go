@@ -8,8 +8,9 @@ import (
 )
 
 // FGSMRS is fast adversarial training (Wong et al. 2020, algorithm 3): one step of 1.25 eps from a
-// uniform start, all examples adversarial. Training against one step can overfit to it from one
-// epoch to the next (section 5 there); the guard ends it then.
+// uniform start, all examples adversarial; the gradient is taken at the start as it was drawn, see uncut.
+// Training against one step can overfit to it from one epoch to the next (section 5 there); the guard ends it
+// then.
 type FGSMRS struct {
 	With configs.Choice[attacks.Attack] `toml:"attack"`
 	// Drop is how far the probed robust accuracy may fall below its best before training stops and
@@ -49,6 +50,8 @@ func (d *FGSMRS) OwnLoss() bool { return d.Label > 0 }
 
 // Step implements Defense.
 func (d *FGSMRS) Step(s *Session, b *data.Batch) (Metrics, error) {
+	s.uncut = true
+	defer func() { s.uncut = false }()
 	return s.adversarial(d.With.Value, b, nil, d.Smoothing)
 }
 

@@ -44,6 +44,17 @@ func stacked(t *testing.T, threads int) *nn.Model {
 	return net
 }
 
+// denoised is a network behind a denoiser.
+func denoised(t *testing.T, threads int) *nn.Model {
+	t.Helper()
+	spec := nn.Spec{Arch: "mlp", Options: &nn.MLP{Hidden: []int{12}}, Input: nn.Shape{H: 5, W: 5, C: 1}, Classes: classes, Denoiser: &nn.Denoiser{Channels: 3, Depth: 2}}
+	net, err := nn.Build(spec, cpu.New(threads), 2*rows, rng.New(1, "init"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net
+}
+
 func batch(seed uint64) *data.Batch {
 	b := &data.Batch{X: make([]float32, rows*pixels), Labels: make([]int32, rows), Index: make([]uint32, rows)}
 	rng.New(seed, "batch").Uniform(b.X, 0, 1, 0, 0, 0)

@@ -72,6 +72,9 @@ func (d *IBP) At(progress float64) (epsilon, kappa float64) {
 	return done * float64(d.Epsilon), 1 - done*(1-float64(d.Kappa))
 }
 
+// certified marks what trains for bounds, for AWP.
+func (d *IBP) certified() {}
+
 // Suits implements Choosy.
 func (d *IBP) Suits(m *nn.Model) error {
 	_, err := nn.NewBounds(m, 1)

@@ -61,23 +61,59 @@ func TestSmoothing(t *testing.T) {
 	}
 }
 
-// TestFast: FGSM-RS is adversarial training with the attack of that name.
+// TestFast: FGSM-RS takes the gradient at its uniform start as it was drawn, outside of [0,1] too, and cuts
+// what a step of 1.25 eps from there gives (Wong et al. 2020, algorithm 3 and the authors' MNIST code).
 func TestFast(t *testing.T) {
+	const eps = 0.3
 	m, b := model(t, 2, 1, hidden), batch(1)
+	fast, err := configs.Choose[defenses.Defense]("fgsm_rs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := session(m, 3)
+	got := step(t, fast.Value, s, b)
+	g := gradient(m)
+	delta, moved, outside := make([]float32, rows*pixels), make([]float32, rows*pixels), 0
+	for r := range rows {
+		s.Noise.Uniform(delta[r*pixels:][:pixels], -eps, eps, b.Index[r], 3, 0)
+	}
+	for i, v := range b.X {
+		if moved[i] = v + delta[i]; moved[i] < 0 || moved[i] > 1 {
+			outside++
+		}
+	}
+	if outside == 0 {
+		t.Error("no start leaves [0,1]: the test shows little")
+	}
+	c := device.Call{Rows: rows, X: m.New(len(moved)), InputGrad: m.New(len(moved)), Labels: b.Labels, Loss: nn.CrossEntropy{}, Scale: 1}
+	c.X.Upload(moved, 0)
+	if err := m.InputGrad(&c); err != nil {
+		t.Fatal(err)
+	}
+	c.InputGrad.Download(moved, 0)
+	adv := slices.Clone(b.X)
+	for i, v := range moved {
+		move := float64(delta[i])
+		if v != 0 {
+			move += math.Copysign(1.25*eps, float64(v))
+		}
+		adv[i] = float32(min(max(float64(adv[i])+min(max(move, -eps), eps), 0), 1))
+	}
+	if d := farthest(g, byHand(t, m, adv, b.Labels, nn.CrossEntropy{})); d > 1e-5 {
+		t.Errorf("the gradient is %v from that on its examples", d)
+	}
+	if got.AdversarialRows != rows || got.Gradients != rows || got.ZeroGradients != 0 {
+		t.Errorf("metrics %+v", got)
+	}
+	// Only its own attack is made so: pgd_at's begins where attacks do, within [0,1].
 	choice, err := configs.Choose[attacks.Attack]("fgsm")
 	if err != nil {
 		t.Fatal(err)
 	}
 	choice.Value.(*attacks.FGSM).RandomStart = true
-	step(t, &defenses.PGDAT{Adversarial: 1, Mix: "share", With: choice}, session(m, 3), b)
-	want := gradient(m)
-	fast, err := configs.Choose[defenses.Defense]("fgsm_rs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	step(t, fast.Value, session(m, 3), b)
-	if !slices.Equal(gradient(m), want) {
-		t.Error("another gradient")
+	step(t, &defenses.PGDAT{Adversarial: 1, Mix: "share", With: choice}, s, b)
+	if slices.Equal(gradient(m), g) {
+		t.Error("pgd_at with the same attack makes the same step")
 	}
 }
 

@@ -44,12 +44,16 @@ type Session struct {
 	labels           []int32
 	index            []uint32  // of the batch
 	source           *nn.Model // that the attack is made on; nil is Model
+	uncut            bool      // see the type
 	// gradient is what the one parameter gradient of a step goes through.
 	gradient func(*device.Call) error
 	// bounds, boxes and crown are made by the first step that asks for them.
 	bounds *nn.Bounds
 	boxes  device.Tensor
 	crown  *nn.Crown
+	// denoiser and disturbed are those of Denoise.
+	denoiser  *nn.Reconstruction
+	disturbed device.Tensor
 }
 
 // NewSession makes a session for batches of rows; see Rows for what m must take.

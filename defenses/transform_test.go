@@ -77,6 +77,9 @@ func TestEachBehindTransforms(t *testing.T) {
 			if defenses.TrainsMembers(d) {
 				m = stacked(t, 1)
 			}
+			if defenses.Suits(d, m) != nil {
+				m = denoised(t, 1)
+			}
 			s := session(m, 6)
 			if defenses.NeedsSources(d) {
 				s.Sources = []*nn.Model{model(t, 1, 3, nn.MLP{Hidden: []int{9}})}

@@ -34,6 +34,9 @@ func (s *Session) victim(b bend) attacks.Victim {
 	if s.source != nil {
 		v = s.source
 	}
+	if s.uncut {
+		v = uncut{v}
+	}
 	if b != nil {
 		v = bent{v, b}
 	}

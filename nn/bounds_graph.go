@@ -94,6 +94,9 @@ func (b *boundsBuilder) network(spec Spec, in interval) *gorgonia.Node {
 	if len(spec.Members) > 0 {
 		return b.ensemble(spec, in)
 	}
+	if spec.Denoiser != nil {
+		in = b.layer(in, spec.Denoiser.block(spec.Input))
+	}
 	if len(spec.Mean) > 0 {
 		in = b.normalize(spec, in)
 	}

@@ -232,6 +232,9 @@ func (c *Crown) build() error {
 	if len(spec.Members) > 0 {
 		return errors.New("there are none of an ensemble: use interval bounds")
 	}
+	if spec.Denoiser != nil {
+		return errors.New("there are none of a network with a denoiser: use interval bounds")
+	}
 	b := crownBuilder{Crown: c, shape: spec.Input}
 	if len(spec.Mean) > 0 {
 		b.add(newCrownNormalize(spec))

@@ -32,10 +32,12 @@ func (l *crownLinear) forward(c *Crown, p *crownPass, n int, lower, upper []floa
 		return err
 	}
 	split(n, func(i int) {
-		for at := i * l.out; at < (i+1)*l.out; at++ {
-			b := bias[at%l.channels]
-			y, r := l.y[at]+b, l.radius[at]+share*abs(b)+underflow
-			lower[at], upper[at] = y-r, y+r
+		for from := i * l.out; from < (i+1)*l.out; from += l.channels {
+			for ch, b := range bias {
+				at := from + ch
+				y, r := l.y[at]+b, l.radius[at]+share*abs(b)+underflow
+				lower[at], upper[at] = y-r, y+r
+			}
 		}
 	})
 	return nil
@@ -87,9 +89,13 @@ func (l *crownLinear) back(c *Crown, p *crownPass, n int, offset []float64) erro
 	}
 	bias := c.host[l.bias]
 	split(len(offset), func(r int) {
-		for at, a := range p.out[r*l.out:][:l.out] {
-			offset[r] += float64(a) * float64(bias[at%l.channels])
+		sum := 0.0
+		for from := r * l.out; from < (r+1)*l.out; from += l.channels {
+			for ch, a := range p.out[from:][:l.channels] {
+				sum += float64(a) * float64(bias[ch])
+			}
 		}
+		offset[r] += sum
 	})
 	return nil
 }
@@ -103,9 +109,12 @@ func (l *crownLinear) backGrad(c *Crown, p *crownPass, n int, offset []float64) 
 	}
 	bias := c.host[l.bias]
 	split(len(offset), func(r int) {
-		row, g := p.dOut[r*l.out:][:l.out], float32(offset[r])
-		for at := range row {
-			row[at] += g * bias[at%l.channels]
+		g := float32(offset[r])
+		for from := r * l.out; from < (r+1)*l.out; from += l.channels {
+			row := p.dOut[from:][:l.channels]
+			for ch, b := range bias {
+				row[ch] += g * b
+			}
 		}
 	})
 	sum := c.gradOf(l.weight)
@@ -114,8 +123,10 @@ func (l *crownLinear) backGrad(c *Crown, p *crownPass, n int, offset []float64) 
 	}
 	db := perExample(n, l.channels, func(i int, sum []float64) {
 		for r := i * c.margins(); r < (i+1)*c.margins(); r++ {
-			for at, a := range p.out[r*l.out:][:l.out] {
-				sum[at%l.channels] += offset[r] * float64(a)
+			for from := r * l.out; from < (r+1)*l.out; from += l.channels {
+				for ch, a := range p.out[from:][:l.channels] {
+					sum[ch] += offset[r] * float64(a)
+				}
 			}
 		}
 	})

@@ -185,3 +185,50 @@ func TestCrownErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestCrownVerified: an image is verified where every bound has one below 0: all that intervals verify, and
+// more, at any batch size.
+func TestCrownVerified(t *testing.T) {
+	const n, eps = 40, 0.02
+	m, images, labels := crownBatch(t, crownNetworks()["dense"], n, 7)
+	size, k := m.Input().Size(), m.Classes()
+	for i := range labels {
+		labels[i] = int32(device.Argmax(logitsOf(t, m, images[i*size:][:size])))
+	}
+	labels[5] = (labels[5] + 1) % int32(k)
+	got, err := newCrown(t, m, 16).Verified(images, labels, eps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := newCrown(t, m, n).Verified(images, labels, eps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	intervals, err := newBounds(t, m, n).Verified(images, labels, eps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	interval, crown, err := newCrown(t, m, n).UpperBounds(images, labels, eps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, none := 0, 0
+	for i := range labels {
+		want := true
+		for r := i * (k - 1); r < (i+1)*(k-1); r++ {
+			want = want && min(interval[r], crown[r]) < 0
+		}
+		if got[i] != want || other[i] != want || intervals[i] && !want {
+			t.Errorf("image %d is verified: %v, in another batch %v, by intervals %v; want %v", i, got[i], other[i], intervals[i], want)
+		}
+		if want && !intervals[i] {
+			more++
+		}
+		if !want {
+			none++
+		}
+	}
+	if more == 0 || none < 2 || got[5] {
+		t.Errorf("%d images more than by intervals, %d not at all, the wrong one: %v", more, none, got[5])
+	}
+}

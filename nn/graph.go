@@ -95,18 +95,20 @@ func (b *builder) network(spec Spec, prefix string) (*gorgonia.Node, error) {
 	if len(spec.Members) > 0 {
 		return b.ensemble(spec, prefix)
 	}
+	cur := cursor{node: b.x, shape: spec.Input}
+	if err := b.denoise(spec, prefix, &cur); err != nil {
+		return nil, fmt.Errorf("denoiser: %w", err)
+	}
 	b.prefix, b.counts = prefix, map[string]int{}
-	x, shape := b.x, spec.Input
 	if len(spec.Mean) > 0 {
 		var err error
-		if x, err = op.Normalize(x, spec.Mean, spec.Std); err != nil {
+		if cur.node, err = op.Normalize(cur.node, spec.Mean, spec.Std); err != nil {
 			return nil, err
 		}
 	}
 	if t, ok := spec.Options.(*Topology); ok {
-		return b.topology(t, x, spec)
+		return b.topology(t, cur.node, spec)
 	}
-	cur := cursor{node: x, shape: shape}
 	for i, l := range spec.Options.Layers(spec.Input, spec.Classes) {
 		if err := l.Validate(); err != nil {
 			return nil, fmt.Errorf("%s, layer %d: %w", spec.Arch, i+1, err)

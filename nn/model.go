@@ -29,6 +29,8 @@ type Model struct {
 	bothGrads device.Executable
 	steps     int
 	folding   *folding // nil where nothing is folded
+	// classifier is what stands behind the denoiser; it is made on first use.
+	classifier *Model
 }
 
 // Build makes a network with fresh weights drawn from init, ready for batches of up to rows.

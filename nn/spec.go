@@ -33,6 +33,8 @@ type Spec struct {
 	Classes int
 	// Mean and Std normalise the input by channel, as the network's first layer; empty for none.
 	Mean, Std []float32
+	// Denoiser, where not nil, is what the network begins with, before that normalisation.
+	Denoiser *Denoiser
 	// Members makes an ensemble instead: Arch and Options are unused then.
 	Members []Spec
 	Combine Combine
@@ -65,6 +67,9 @@ func (c Combine) Validate() error {
 // Name is the architecture's name, for a person.
 func (s Spec) Name() string {
 	if len(s.Members) == 0 {
+		if s.Denoiser != nil {
+			return s.Arch + " behind a denoiser"
+		}
 		return s.Arch
 	}
 	how := map[Combine]string{MeanLogits: "mean logits", MeanProbability: "mean probability", MajorityVote: "majority vote", Stacked: "trained jointly"}[s.Combine]
@@ -92,6 +97,7 @@ type specJSON struct {
 	Classes int             `json:"classes"`
 	Mean    []float32       `json:"mean,omitempty"`
 	Std     []float32       `json:"std,omitempty"`
+	Denoise *Denoiser       `json:"denoiser,omitempty"`
 	Members []Spec          `json:"members,omitempty"`
 	Combine Combine         `json:"combine,omitempty"`
 }
@@ -99,7 +105,7 @@ type specJSON struct {
 // MarshalJSON encodes the spec for a checkpoint.
 func (s Spec) MarshalJSON() ([]byte, error) {
 	j := specJSON{Arch: s.Arch, Input: [3]int{s.Input.H, s.Input.W, s.Input.C}, Classes: s.Classes,
-		Mean: s.Mean, Std: s.Std, Members: s.Members, Combine: s.Combine}
+		Mean: s.Mean, Std: s.Std, Denoise: s.Denoiser, Members: s.Members, Combine: s.Combine}
 	if s.Options != nil {
 		raw, err := json.Marshal(s.Options)
 		if err != nil {
@@ -117,7 +123,7 @@ func (s *Spec) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	*s = Spec{Arch: j.Arch, Input: Shape{j.Input[0], j.Input[1], j.Input[2]}, Classes: j.Classes,
-		Mean: j.Mean, Std: j.Std, Members: j.Members, Combine: j.Combine}
+		Mean: j.Mean, Std: j.Std, Denoiser: j.Denoise, Members: j.Members, Combine: j.Combine}
 	if len(s.Members) > 0 {
 		return nil
 	}
@@ -146,6 +152,9 @@ func (s Spec) check() error {
 		if len(s.Mean)+len(s.Std) > 0 {
 			return fmt.Errorf("an ensemble has no normalisation of its own: give it to the members")
 		}
+		if s.Denoiser != nil {
+			return fmt.Errorf("an ensemble has no denoiser of its own: give it to the members")
+		}
 		for i, m := range s.Members {
 			if m.Input != s.Input || m.Classes != classes {
 				return fmt.Errorf("ensemble member %d takes %v images of %d classes, the ensemble %v of %d", i, m.Input, m.Classes, s.Input, classes)
@@ -173,6 +182,11 @@ func (s Spec) check() error {
 	for _, v := range s.Std {
 		if !(v > 0) {
 			return fmt.Errorf("normalisation divides by a standard deviation of %v: it must be above 0", v)
+		}
+	}
+	if s.Denoiser != nil {
+		if err := s.Denoiser.Validate(); err != nil {
+			return fmt.Errorf("denoiser: %w", err)
 		}
 	}
 	return s.Options.Validate()

@@ -2,6 +2,7 @@ package transform
 
 import (
 	"rampart/attacks"
+	"rampart/nn"
 	"rampart/nn/device"
 )
 
@@ -33,8 +34,9 @@ func (n *Network) Chain() Chain { return n.chain }
 // Bare is the network without its transformations.
 func (n *Network) Bare() attacks.Victim { return n.Victim }
 
-// Naive is an attack as it is made in ignorance of the transformations: on the bare network, its
-// examples judged behind them. Against what is no Network it is the attack itself.
+// Naive is an attack as it is made in ignorance of the transformations, and of a denoiser that the network
+// begins with: on the network without them, its examples judged behind them. Against what has neither it is
+// the attack itself.
 type Naive struct{ oblivious }
 
 // NewNaive makes one of an attack, which stops where it is used to: at what breaks the bare network.
@@ -50,6 +52,13 @@ func (a *Naive) At(epsilon float64) attacks.Attack { return &Naive{a.at(epsilon)
 func (a *Naive) Perturb(v attacks.Victim, b *attacks.Batch, adv device.Tensor, d attacks.Draw) (device.Counts, error) {
 	if n, ok := v.(*Network); ok {
 		v = n.Bare()
+	}
+	if m, ok := v.(*nn.Model); ok && m.Spec.Denoised() {
+		classifier, err := m.Classifier()
+		if err != nil {
+			return device.Counts{}, err
+		}
+		v = classifier
 	}
 	return a.Attack.Value.Perturb(v, b, adv, d)
 }

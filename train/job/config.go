@@ -56,10 +56,13 @@ type Data struct {
 	Augment []configs.Choice[data.Augmentation] `toml:"augment,omitempty"`
 }
 
-// Input normalises pixels by channel inside the network; empty for none.
+// Input is what stands between an image and the network's layers.
 type Input struct {
+	// Mean and Std normalise pixels by channel inside the network; empty for none.
 	Mean []float32 `toml:"mean"`
 	Std  []float32 `toml:"std"`
+	// Denoiser is a part of the network, before that normalisation; the defence "denoise" trains it.
+	Denoiser *nn.Denoiser `toml:"denoiser,omitempty"`
 	// Transform stands before the network, in this order.
 	Transform transform.Chain `toml:"transform,omitempty"`
 }

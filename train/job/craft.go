@@ -52,7 +52,7 @@ func Craft(ctx context.Context, cfg *Config, c CraftOptions, opt Options) error 
 	if err != nil {
 		return fmt.Errorf("%q: %w", c.Checkpoint, err)
 	}
-	r.chain = f.Meta.Transforms
+	r.chain, r.denoised = f.Meta.Transforms, f.Meta.Model.Spec.Denoised()
 	v := r.behind(m)
 	a = r.meets(report.After, a)
 	r.state = newState()

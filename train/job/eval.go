@@ -82,7 +82,7 @@ func openEval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) (
 	if eval.Claim != nil {
 		r.claim = *eval.Claim
 	}
-	r.chain = f.Meta.Transforms
+	r.chain, r.denoised = f.Meta.Transforms, f.Meta.Model.Spec.Denoised()
 	r.state = newState()
 	r.state.Data = r.source
 	r.evaluated = evaluatedAs(eval.Checkpoint, f)

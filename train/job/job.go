@@ -55,8 +55,9 @@ type run struct {
 	claim     attacks.Threat
 	training  attacks.Attack
 	distilled bool
-	// chain stands before the network where it is deployed.
+	// chain stands before the network where it is deployed; denoised says that it begins with a denoiser.
 	chain    transform.Chain
+	denoised bool
 	baseline nn.Spec
 	// evaluated tells of a network that this run has not trained; nil for one that it has.
 	evaluated *evaluated
@@ -146,6 +147,9 @@ func newRunContext(ctx context.Context, cfg *Config, opt Options) (*run, error) 
 	}
 	r.claim, r.training, r.distilled, r.baseline = cfg.threat(), cfg.Defense.Value.Attack(), cfg.Distill != nil, r.spec()
 	r.chain = cfg.Input.Transform
+	for i := range cfg.members() {
+		r.denoised = r.denoised || r.memberSpec(i).Denoised()
+	}
 	if err := r.chain.Fits(r.spec().Input); err != nil {
 		return nil, &UsageError{fmt.Errorf("input.transform: %w", err)}
 	}
@@ -282,7 +286,7 @@ func (r *run) start(baseline string) string {
 func (r *run) spec() nn.Spec {
 	return nn.Spec{Arch: r.cfg.Model.Name, Options: r.cfg.Model.Value,
 		Input: nn.Shape{H: r.train.H, W: r.train.W, C: r.train.C}, Classes: len(r.train.Classes),
-		Mean: r.cfg.Input.Mean, Std: r.cfg.Input.Std}
+		Mean: r.cfg.Input.Mean, Std: r.cfg.Input.Std, Denoiser: r.cfg.Input.Denoiser}
 }
 
 // stream draws the random numbers of one purpose of this run.

@@ -41,9 +41,9 @@ func (r *run) meets(stage string, a attacks.Attack) attacks.Attack {
 	return attacks.InExpectation(a, r.cfg.Eval.Draws)
 }
 
-// naive are the attacks that show what transformations hide from those who do not know them.
+// naive are the attacks that show what transformations and a denoiser hide from those who do not know them.
 func (r *run) naive(stage string) (list []attacks.Attack) {
-	if stage != report.After || len(r.chain) == 0 {
+	if stage != report.After || len(r.chain) == 0 && !r.denoised {
 		return nil
 	}
 	list = append(list, transform.NewNaive(r.curveAttack()))
@@ -81,14 +81,21 @@ func (r *run) throughText() string {
 	return text
 }
 
-// transformNotes say how the transformations were attacked.
+// transformNotes say how the transformations and the denoiser were attacked.
 func (r *run) transformNotes() []string {
+	const denoiser = "the denoiser is a part of the network: attacks go through it by its gradient, which needs neither BPDA nor EOT"
 	if len(r.chain) == 0 {
-		return nil
+		if !r.denoised {
+			return nil
+		}
+		return []string{denoiser + `. The row "naive" is made on the network behind it and judged with it: what it leaves beyond the other rows is obfuscation, no robustness. It is an attack too, and counts in the worst case`}
 	}
 	text := fmt.Sprintf("attacks know the transformations: gradients go through %s", r.chain.Gradients())
 	if r.chain.Random() {
 		text += fmt.Sprintf("; they are taken in expectation over %d draws (EOT)", r.cfg.Eval.Draws)
+	}
+	if r.denoised {
+		text += "; " + denoiser
 	}
 	text += `. The row "naive" is made on the network without them and judged behind them`
 	if r.chain.Random() {
