@@ -31,6 +31,9 @@ type implementation struct {
 	tile func(t tile)
 	dots func(d dots)
 
+	linear     bool // its lists have the offsets of lines, not of taps; see nonZeros
+	lineShare  int  // of 1000 values, for lists of a convolution to be faster than all products
+	rowsShare  int  // likewise of a dense layer
 	sparse     func(s sparse)
 	sparseRows func(s sparseRows)
 	windowSums func(s windowSums)

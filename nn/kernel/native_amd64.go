@@ -17,6 +17,8 @@ func native() []*implementation {
 
 var avx2 = &implementation{
 	name:       "avx2",
+	lineShare:  700,
+	rowsShare:  500,
 	sparse:     sparseAVX2,
 	sparseRows: sparseRowsAVX2,
 	windowSums: windowSumsAVX2,

@@ -2,6 +2,9 @@ package kernel
 
 var portable = &implementation{
 	name:       "portable",
+	linear:     true,
+	lineShare:  850,
+	rowsShare:  850,
 	sparse:     portableSparse,
 	sparseRows: portableSparseRows,
 	windowSums: portableWindowSums,
