@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"rampart/nn"
-	"rampart/nn/backendtest"
 	"rampart/nn/cpu"
 	"rampart/nn/device"
 	"rampart/nn/rng"
@@ -63,16 +62,6 @@ func logitsOf(t *testing.T, m *nn.Model, images []float32) []float32 {
 		t.Fatal(err)
 	}
 	return values(c.Logits)
-}
-
-// boundedNetworks are the suite's networks that have bounds, ensembles among them.
-func boundedNetworks() (list []backendtest.Network) {
-	for _, n := range backendtest.Networks() {
-		if (n.Spec.Combine == "" || n.Spec.Combine == nn.MeanLogits) && n.Name != "batch norm first, flat and last" {
-			list = append(list, n)
-		}
-	}
-	return list
 }
 
 // TestBoundsHold samples boxes, their corners and what a gradient points to: no difference of logits

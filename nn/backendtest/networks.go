@@ -61,10 +61,20 @@ func Networks() []Network {
 		custom("convolutions of many channels", 4, 4, 1, conv(64, 3, 1, "same"), relu, nn.Layer{Type: "residual",
 			Body: []nn.Layer{conv(64, 3, 1, "same"), bnorm, relu, conv(64, 3, 1, "same"), bnorm}}, relu, dense(0)),
 		custom("wide dense layers", 4, 4, 1, dense(130), relu, dense(67), relu, dense(0)),
+		custom("conv without bias, global pooling", 6, 5, 2, plain(conv(4, 3, 1, "same")), relu, plain(conv(5, 2, 2, "")), nn.Layer{Type: "globalavgpool"}, dense(0)),
+		custom("depthwise conv", 7, 6, 3, grouped(conv(3, 3, 1, "same"), 3), relu, plain(grouped(conv(6, 3, 2, "1"), 3)), relu, dense(0)),
+		custom("conv in groups", 6, 6, 2, conv(8, 3, 1, "same"), relu, plain(grouped(conv(12, 3, 1, ""), 4)), relu, grouped(conv(4, 1, 2, ""), 2), dense(0)),
+		custom("group norm", 6, 6, 2, conv(6, 3, 1, "same"), nn.Layer{Type: "groupnorm", Groups: 3}, relu, dense(8), nn.Layer{Type: "groupnorm", Groups: 2}, dense(0)),
+		custom("layer norm", 5, 5, 2, conv(6, 3, 1, "same"), nn.Layer{Type: "layernorm"}, relu, dense(8), nn.Layer{Type: "layernorm"}, relu, dense(0)),
+		custom("leaky relu", 6, 6, 1, conv(5, 3, 1, "same"), nn.Layer{Type: "leaky_relu"}, maxpool(2, 0, ""), dense(9), nn.Layer{Type: "leaky_relu", Slope: 0.3}, dense(0)),
+		custom("gelu", 5, 5, 2, conv(5, 3, 1, "same"), nn.Layer{Type: "gelu"}, dense(9), nn.Layer{Type: "gelu"}, dense(0)),
+		custom("silu", 5, 5, 2, conv(5, 3, 1, "same"), nn.Layer{Type: "silu"}, dense(9), nn.Layer{Type: "silu"}, dense(0)),
+		custom("sigmoid and tanh", 5, 5, 2, conv(5, 3, 1, "same"), nn.Layer{Type: "tanh"}, dense(9), nn.Layer{Type: "sigmoid"}, dense(0)),
 		registered("mlp", 5, 5, 3),
 		registered("fast_cnn", 12, 12, 1),
 		registered("madry_cnn", 12, 12, 1),
 		registered("small_cnn", 16, 16, 1),
+		registered("wide_resnet", 6, 6, 1),
 	}
 	normalised := custom("normalised", 6, 5, 3, conv(4, 3, 1, "same"), relu, maxpool(2, 0, ""), dense(0))
 	normalised.Spec.Mean, normalised.Spec.Std = []float32{0.49, 0.48, 0.45}, []float32{0.25, 0.24, 0.26}
@@ -97,8 +107,11 @@ func registered(name string, h, w, c int) Network {
 	if err != nil {
 		panic(err)
 	}
-	if m, ok := options.(*nn.MLP); ok {
+	switch m := options.(type) { // small ones
+	case *nn.MLP:
 		m.Hidden, m.Dropout = []int{33, 20}, 0.25
+	case *nn.WideResNet:
+		m.Depth, m.Width, m.Dropout = 10, 1, 0.3
 	}
 	return Network{name, nn.Spec{Arch: name, Options: options, Input: nn.Shape{H: h, W: w, C: c}, Classes: classes}}
 }
@@ -122,8 +135,10 @@ var (
 	bnorm = nn.Layer{Type: "batchnorm"}
 )
 
-func dense(out int) nn.Layer        { return nn.Layer{Type: "dense", Out: out} }
-func dropout(rate float64) nn.Layer { return nn.Layer{Type: "dropout", Rate: rate} }
+func plain(l nn.Layer) nn.Layer               { l.NoBias = true; return l }
+func grouped(l nn.Layer, groups int) nn.Layer { l.Groups = groups; return l }
+func dense(out int) nn.Layer                  { return nn.Layer{Type: "dense", Out: out} }
+func dropout(rate float64) nn.Layer           { return nn.Layer{Type: "dropout", Rate: rate} }
 func window(kind string, out, kernel, stride int, padding string) nn.Layer {
 	return nn.Layer{Type: kind, Out: out, Kernel: kernel, Stride: stride, Padding: padding}
 }
