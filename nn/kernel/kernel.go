@@ -56,6 +56,10 @@ type implementation struct {
 	unpool2   func(top, bottom []float32, index []uint8, dy []float32, n, channels int)
 	peak      func(n int) (flops float64)
 
+	normSums      func(s *NormSums, a, b []float32, n, channels, cols int)
+	normalize     func(f *NormFactors, y, x []float32, n, channels, cols int)
+	normalizeGrad func(f *NormFactors, dx, x, dy []float32, n, channels, cols int)
+
 	winogradInput   func(t winogradInput)
 	winogradOutput  func(t winogradOutput)
 	winogradWeights func(t winogradWeights)

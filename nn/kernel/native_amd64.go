@@ -45,6 +45,10 @@ var avx2 = &implementation{
 		return float64(n) * 12 * 8 * 2
 	},
 
+	normSums:      vectorNormSums,
+	normalize:     vectorNormalize,
+	normalizeGrad: vectorNormalizeGrad,
+
 	winogradInput:   winogradInputAVX2,
 	winogradOutput:  winogradOutputAVX2,
 	winogradWeights: winogradWeightsAVX2,

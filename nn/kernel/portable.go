@@ -28,6 +28,10 @@ var portable = &implementation{
 	unpool2:    portableUnpool2,
 	peak:       portablePeak,
 
+	normSums:      portableNormSums,
+	normalize:     portableNormalize,
+	normalizeGrad: portableNormalizeGrad,
+
 	winogradInput:   portableWinogradInput,
 	winogradOutput:  portableWinogradOutput,
 	winogradWeights: portableWinogradWeights,
