@@ -13,8 +13,8 @@ import (
 )
 
 // BenchmarkResNet18 reports the median processor time of a PGD step of 64 images of 32x32x3, fresh
-// weights, two threads: one of -benchtime times two steps. testdata/bench_resnet.py runs it beside
-// PyTorch.
+// weights, two threads, and of the gradient of all weights, batch statistics included.
+// testdata/bench_resnet.py runs the step beside PyTorch.
 func BenchmarkResNet18(b *testing.B) {
 	const rows, steps, size = 64, 2, 32 * 32 * 3
 	options, err := registry.New[nn.Architecture]("resnet18")
@@ -32,18 +32,24 @@ func BenchmarkResNet18(b *testing.B) {
 	c.X.Upload(x, 0)
 	l := &device.Loop{Steps: steps, Norm: device.Linf, Epsilon: 8. / 255, StepSize: 2. / 255, Start: device.FromUniform,
 		Noise: rng.New(1, "noise"), Example: make([]uint32, rows), Adv: m.New(rows * size)}
-	run := func() {
-		if _, err := m.Iterate(c, l); err != nil {
-			b.Fatal(err)
-		}
+	median := func(b *testing.B, name string, calls int, run func() error) {
+		b.Run(name, func(b *testing.B) {
+			var times []time.Duration
+			for b.Loop() {
+				start := processorTime()
+				if err := run(); err != nil {
+					b.Fatal(err)
+				}
+				times = append(times, processorTime()-start)
+			}
+			slices.Sort(times)
+			b.ReportMetric(times[len(times)/2].Seconds()*1e3/float64(calls), "cpu-ms/"+name)
+		})
 	}
-	run()
-	var times []time.Duration
-	for b.Loop() {
-		start := processorTime()
-		run()
-		times = append(times, processorTime()-start)
+	attack := func() error { _, err := m.Iterate(c, l); return err }
+	if err := attack(); err != nil { // packs the weights
+		b.Fatal(err)
 	}
-	slices.Sort(times)
-	b.ReportMetric(times[len(times)/2].Seconds()*1e3/steps, "cpu-ms/step")
+	median(b, "step", steps, attack)
+	median(b, "update", 1, func() error { return m.ParamGrad(c) })
 }

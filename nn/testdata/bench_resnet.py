@@ -67,7 +67,7 @@ def spent():
 
 
 def rampart():
-    out = subprocess.run(["go", "test", "./nn", "-run", "^$", "-bench", "ResNet18", "-benchtime", "1x", "-cpu", str(a.threads)],
+    out = subprocess.run(["go", "test", "./nn", "-run", "^$", "-bench", "ResNet18/step", "-benchtime", "1x", "-cpu", str(a.threads)],
                          check=True, capture_output=True, text=True).stdout
     return float(re.search(r"([\d.]+) cpu-ms/step", out)[1]) / 1e3
 
