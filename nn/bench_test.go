@@ -1,7 +1,10 @@
 package nn_test
 
 import (
+	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -33,6 +36,39 @@ func strokes(n int) []float32 {
 // fresh weights, on two threads: with each implementation of the kernels, and with gorgonia's own
 // convolutions, pooling and machine, which are what the portable kernels are measured against.
 func BenchmarkStep(b *testing.B) {
+	for name, step := range steps(b) {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				step()
+			}
+		})
+	}
+}
+
+// BenchmarkPortable takes turns with gorgonia, and reports the medians of processor time and how many
+// times faster the portable kernels are by it.
+func BenchmarkPortable(b *testing.B) {
+	step := steps(b)
+	names := []string{"portable", "gorgonia"}
+	times := make([][]time.Duration, len(names))
+	for b.Loop() {
+		for i, name := range names {
+			start := processorTime()
+			step[name]()
+			times[i] = append(times[i], processorTime()-start)
+		}
+	}
+	var median [2]time.Duration
+	for i, t := range times {
+		slices.Sort(t)
+		median[i] = t[len(t)/2]
+		b.ReportMetric(float64(median[i].Milliseconds()), names[i]+"-cpu-ms")
+	}
+	b.ReportMetric(float64(median[1])/float64(median[0]), "ratio")
+}
+
+// steps makes a step with each implementation of the kernels, and with gorgonia.
+func steps(b *testing.B) map[string]func() {
 	x, labels := strokes(benchBatch), make([]int32, benchBatch)
 	for i := range labels {
 		labels[i] = int32(i % 10)
@@ -43,7 +79,8 @@ func BenchmarkStep(b *testing.B) {
 	}
 	spec := nn.Spec{Arch: "madry_cnn", Options: options, Input: nn.Shape{H: 28, W: 28, C: 1}, Classes: 10}
 	before := kernel.Current()
-	defer kernel.Use(before)
+	b.Cleanup(func() { kernel.Use(before) })
+	steps := map[string]func(){}
 	for _, name := range kernel.Implementations() {
 		if err := kernel.Use(name); err != nil {
 			b.Fatal(err)
@@ -54,24 +91,21 @@ func BenchmarkStep(b *testing.B) {
 		}
 		c := &device.Call{Rows: benchBatch, X: m.New(len(x)), Labels: labels, Loss: nn.CrossEntropy{}, Scale: 1, InputGrad: m.New(len(x))}
 		c.X.Upload(x, 0)
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				if err := m.InputGrad(c); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-	b.Run("gorgonia", func(b *testing.B) {
-		machine := stockMachine(b, x, labels)
-		defer machine.Close()
-		for b.Loop() {
-			if err := machine.RunAll(); err != nil {
+		steps[name] = func() {
+			if err := errors.Join(kernel.Use(name), m.InputGrad(c)); err != nil {
 				b.Fatal(err)
 			}
-			machine.Reset()
 		}
-	})
+	}
+	machine := stockMachine(b, x, labels)
+	b.Cleanup(func() { machine.Close() })
+	steps["gorgonia"] = func() {
+		if err := machine.RunAll(); err != nil {
+			b.Fatal(err)
+		}
+		machine.Reset()
+	}
+	return steps
 }
 
 // stockMachine runs madry_cnn's loss and input gradient as gorgonia's users write them, channels first.

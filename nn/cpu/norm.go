@@ -7,15 +7,12 @@ import (
 	"rampart/nn/kernel"
 )
 
-// normChannels is how many channels one worker takes in the sums of batch normalisation.
-const normChannels = 16
-
 // bindNorm prepares the kernels of batch normalisation (Ioffe and Szegedy 2015).
 func (e *executable) bindNorm(i int, instr device.Instr) (scratch int) {
 	in, out := instr.In, instr.Out
 	split := func(channels int, piece func(f *frame, from, to int)) {
-		e.whole[i] = batchKernel{units: (channels + normChannels - 1) / normChannels, run: func(f *frame, unit int) {
-			piece(f, unit*normChannels, min((unit+1)*normChannels, channels))
+		e.whole[i] = batchKernel{units: (channels + kernel.NormChannels - 1) / kernel.NormChannels, run: func(f *frame, unit int) {
+			piece(f, unit*kernel.NormChannels, min((unit+1)*kernel.NormChannels, channels))
 		}}
 	}
 	count := func(op int) int { return e.call.Rows * op }
@@ -45,39 +42,38 @@ func (e *executable) bindNorm(i int, instr device.Instr) (scratch int) {
 	case device.BatchNormGammaGrad:
 		split(op.Channels, func(f *frame, from, to int) {
 			x, mean, variance, dy, dgamma := f.all(in[0]), f.all(in[1]), f.all(in[2]), f.all(in[3]), f.all(out[0])
+			var s kernel.NormSums
+			for i, v := range mean[from:to] {
+				s.MeanB[i] = float64(v)
+			}
+			s.Add(dy[from:], x[from:], count(op.Positions), op.Channels, to-from)
 			for c := from; c < to; c++ {
-				sum := 0.0
-				for p := c; p < count(op.Positions)*op.Channels; p += op.Channels {
-					sum += float64(dy[p]) * float64(x[p]-mean[c])
-				}
-				dgamma[c] = float32(sum * float64(invStd(float64(variance[c]), op.Epsilon)))
+				dgamma[c] = float32(s.Dot[c-from] * float64(invStd(float64(variance[c]), op.Epsilon)))
 			}
 		})
 	case device.BatchNormTrain:
-		split(op.Channels, func(f *frame, from, to int) {
-			for c := from; c < to; c++ {
-				normTrain(f, in, out, c, count(op.Positions), op)
-			}
-		})
+		split(op.Channels, func(f *frame, from, to int) { normTrain(f, in, out, from, to, count(op.Positions), op) })
 	case device.BatchNormTrainInputGrad:
 		split(op.Channels, func(f *frame, from, to int) {
 			x, gamma, dy, stats, dx := f.all(in[0]), f.all(in[1]), f.all(in[2]), f.all(in[3]), f.all(out[0])
+			n := count(op.Positions)
+			s := normSums(x, dy, stats, from, to, n, op.Channels)
+			var factors kernel.NormFactors
 			for c := from; c < to; c++ {
-				n := count(op.Positions)
-				sum, dot := normSums(x, dy, stats[c], stats[op.Channels+c], c, n, op.Channels)
-				mean, inv := float64(stats[c]), float64(stats[op.Channels+c])
-				for p := c; p < n*op.Channels; p += op.Channels {
-					hat := (float64(x[p]) - mean) * inv
-					dx[p] = float32(float64(gamma[c]) * inv * (float64(dy[p]) - (sum+hat*dot)/float64(n)))
-				}
+				i, inv := c-from, float64(stats[op.Channels+c])
+				factors.Mean[i] = stats[c]
+				factors.Shift[i] = float32(s.Sum[i] / float64(n))
+				factors.Slope[i] = float32(s.Dot[i] * inv * inv / float64(n))
+				factors.Scale[i] = gamma[c] * float32(inv)
 			}
+			factors.Gradient(dx[from:], x[from:], dy[from:], n, op.Channels, to-from)
 		})
 	case device.BatchNormTrainGammaGrad:
 		split(op.Channels, func(f *frame, from, to int) {
 			x, dy, stats, dgamma := f.all(in[0]), f.all(in[1]), f.all(in[2]), f.all(out[0])
+			s := normSums(x, dy, stats, from, to, count(op.Positions), op.Channels)
 			for c := from; c < to; c++ {
-				_, dot := normSums(x, dy, stats[c], stats[op.Channels+c], c, count(op.Positions), op.Channels)
-				dgamma[c] = float32(dot)
+				dgamma[c] = float32(s.Dot[c-from] * float64(stats[op.Channels+c]))
 			}
 		})
 	}
@@ -88,34 +84,35 @@ func invStd(variance float64, epsilon float32) float32 {
 	return float32(1 / math.Sqrt(variance+float64(epsilon)))
 }
 
-// normTrain normalises one channel with its own statistics and moves the running ones.
-func normTrain(f *frame, in, out []int, c, n int, op device.BatchNormTrain) {
+// normTrain normalises channels [from,to) with their own statistics and moves the running ones.
+func normTrain(f *frame, in, out []int, from, to, n int, op device.BatchNormTrain) {
 	x, y, stats := f.all(in[0]), f.all(out[0]), f.all(out[1])
 	gamma, beta, running, runningVar := f.all(in[1]), f.all(in[2]), f.all(in[3]), f.all(in[4])
-	sum := 0.0
-	for p := c; p < n*op.Channels; p += op.Channels {
-		sum += float64(x[p])
+	cols := to - from
+	var sums, squares kernel.NormSums
+	sums.Add(x[from:], x[from:], n, op.Channels, cols)
+	for i := range cols {
+		squares.MeanA[i] = sums.Sum[i] / float64(n)
 	}
-	mean := sum / float64(n)
-	squares := 0.0
-	for p := c; p < n*op.Channels; p += op.Channels {
-		d := float64(x[p]) - mean
-		squares += d * d
+	squares.MeanB = squares.MeanA
+	squares.Add(x[from:], x[from:], n, op.Channels, cols)
+	var factors kernel.NormFactors
+	for i := range cols {
+		c, mean, square := from+i, squares.MeanA[i], squares.Dot[i]
+		inv := invStd(square/float64(n), op.Epsilon)
+		stats[c], stats[op.Channels+c] = float32(mean), inv
+		factors.Mean[i], factors.Scale[i], factors.Shift[i] = float32(mean), gamma[c]*inv, beta[c]
+		running[c] = (1-op.Momentum)*running[c] + op.Momentum*float32(mean)
+		runningVar[c] = (1-op.Momentum)*runningVar[c] + op.Momentum*float32(square/float64(max(n-1, 1)))
 	}
-	inv := invStd(squares/float64(n), op.Epsilon)
-	stats[c], stats[op.Channels+c] = float32(mean), inv
-	for p := c; p < n*op.Channels; p += op.Channels {
-		y[p] = float32((float64(x[p])-mean)*float64(inv))*gamma[c] + beta[c]
-	}
-	running[c] = (1-op.Momentum)*running[c] + op.Momentum*float32(mean)
-	runningVar[c] = (1-op.Momentum)*runningVar[c] + op.Momentum*float32(squares/float64(max(n-1, 1)))
+	factors.Apply(y[from:], x[from:], n, op.Channels, cols)
 }
 
-// normSums returns the sum of dy and of dy times the normalised x, over one channel.
-func normSums(x, dy []float32, mean, inv float32, c, n, channels int) (sum, dot float64) {
-	for p := c; p < n*channels; p += channels {
-		sum += float64(dy[p])
-		dot += float64(dy[p]) * (float64(x[p]) - float64(mean)) * float64(inv)
+// normSums returns the sums of dy and of dy*(x-mean) over channels [from,to).
+func normSums(x, dy, stats []float32, from, to, n, channels int) (s kernel.NormSums) {
+	for i, v := range stats[from:to] {
+		s.MeanB[i] = float64(v)
 	}
-	return sum, dot
+	s.Add(dy[from:], x[from:], n, channels, to-from)
+	return s
 }

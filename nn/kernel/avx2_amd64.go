@@ -259,6 +259,21 @@ func maxPool2AVX2(y *float32, index *uint8, top *float32, bottom *float32, n int
 //go:noescape
 func unpool2AVX2(top *float32, bottom *float32, index *uint8, dy *float32, n int, channels int)
 
+// normSumsAVX2 is portableNormSums of 16 channels; stride is in bytes.
+//
+//go:noescape
+func normSumsAVX2(sum *float64, dot *float64, meanA *float64, meanB *float64, a *float32, b *float32, n int, stride int)
+
+// normalizeAVX2 is portableNormalize of 16 channels; stride is in bytes.
+//
+//go:noescape
+func normalizeAVX2(mean *float32, scale *float32, shift *float32, y *float32, x *float32, n int, stride int)
+
+// normalizeGradAVX2 is portableNormalizeGrad of 16 channels; stride is in bytes.
+//
+//go:noescape
+func normalizeGradAVX2(mean *float32, scale *float32, shift *float32, slope *float32, dx *float32, x *float32, dy *float32, n int, stride int)
+
 // winogradInputsAVX2 is portableWinogradInput; distances and channels are in bytes.
 //
 //go:noescape

@@ -4734,6 +4734,155 @@ channel:
 	VZEROUPPER
 	RET
 
+// func normSumsAVX2(sum *float64, dot *float64, meanA *float64, meanB *float64, a *float32, b *float32, n int, stride int)
+// Requires: AVX
+TEXT ·normSumsAVX2(SB), NOSPLIT, $0-64
+	MOVQ    sum+0(FP), AX
+	MOVQ    dot+8(FP), CX
+	MOVQ    meanA+16(FP), DX
+	MOVQ    meanB+24(FP), BX
+	MOVQ    a+32(FP), SI
+	MOVQ    b+40(FP), DI
+	MOVQ    n+48(FP), R8
+	MOVQ    stride+56(FP), R9
+	VMOVUPD (AX), Y0
+	VMOVUPD (CX), Y1
+	VMOVUPD (BX), Y2
+	VMOVUPD 32(AX), Y3
+	VMOVUPD 32(CX), Y4
+	VMOVUPD 32(BX), Y5
+	VMOVUPD 64(AX), Y6
+	VMOVUPD 64(CX), Y7
+	VMOVUPD 64(BX), Y8
+	VMOVUPD 96(AX), Y9
+	VMOVUPD 96(CX), Y10
+	VMOVUPD 96(BX), Y11
+
+position:
+	VCVTPS2PD (SI), Y12
+	VCVTPS2PD (DI), Y13
+	VADDPD    Y12, Y0, Y0
+	VSUBPD    Y2, Y13, Y13
+	VSUBPD    (DX), Y12, Y12
+	VMULPD    Y12, Y13, Y13
+	VADDPD    Y13, Y1, Y1
+	VCVTPS2PD 16(SI), Y12
+	VCVTPS2PD 16(DI), Y13
+	VADDPD    Y12, Y3, Y3
+	VSUBPD    Y5, Y13, Y13
+	VSUBPD    32(DX), Y12, Y12
+	VMULPD    Y12, Y13, Y13
+	VADDPD    Y13, Y4, Y4
+	VCVTPS2PD 32(SI), Y12
+	VCVTPS2PD 32(DI), Y13
+	VADDPD    Y12, Y6, Y6
+	VSUBPD    Y8, Y13, Y13
+	VSUBPD    64(DX), Y12, Y12
+	VMULPD    Y12, Y13, Y13
+	VADDPD    Y13, Y7, Y7
+	VCVTPS2PD 48(SI), Y12
+	VCVTPS2PD 48(DI), Y13
+	VADDPD    Y12, Y9, Y9
+	VSUBPD    Y11, Y13, Y13
+	VSUBPD    96(DX), Y12, Y12
+	VMULPD    Y12, Y13, Y13
+	VADDPD    Y13, Y10, Y10
+	ADDQ      R9, SI
+	ADDQ      R9, DI
+	DECQ      R8
+	JNZ       position
+	VMOVUPD   Y0, (AX)
+	VMOVUPD   Y1, (CX)
+	VMOVUPD   Y3, 32(AX)
+	VMOVUPD   Y4, 32(CX)
+	VMOVUPD   Y6, 64(AX)
+	VMOVUPD   Y7, 64(CX)
+	VMOVUPD   Y9, 96(AX)
+	VMOVUPD   Y10, 96(CX)
+	VZEROUPPER
+	RET
+
+// func normalizeAVX2(mean *float32, scale *float32, shift *float32, y *float32, x *float32, n int, stride int)
+// Requires: AVX
+TEXT ·normalizeAVX2(SB), NOSPLIT, $0-56
+	MOVQ    mean+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    scale+8(FP), AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	MOVQ    shift+16(FP), AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	MOVQ    y+24(FP), AX
+	MOVQ    x+32(FP), CX
+	MOVQ    n+40(FP), DX
+	MOVQ    stride+48(FP), BX
+
+position:
+	VMOVUPS (CX), Y6
+	VSUBPS  Y0, Y6, Y6
+	VMULPS  Y2, Y6, Y6
+	VADDPS  Y4, Y6, Y6
+	VMOVUPS Y6, (AX)
+	VMOVUPS 32(CX), Y6
+	VSUBPS  Y1, Y6, Y6
+	VMULPS  Y3, Y6, Y6
+	VADDPS  Y5, Y6, Y6
+	VMOVUPS Y6, 32(AX)
+	ADDQ    BX, AX
+	ADDQ    BX, CX
+	DECQ    DX
+	JNZ     position
+	VZEROUPPER
+	RET
+
+// func normalizeGradAVX2(mean *float32, scale *float32, shift *float32, slope *float32, dx *float32, x *float32, dy *float32, n int, stride int)
+// Requires: AVX
+TEXT ·normalizeGradAVX2(SB), NOSPLIT, $0-72
+	MOVQ    mean+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    scale+8(FP), AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	MOVQ    shift+16(FP), AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	MOVQ    slope+24(FP), AX
+	VMOVUPS (AX), Y6
+	VMOVUPS 32(AX), Y7
+	MOVQ    dx+32(FP), AX
+	MOVQ    x+40(FP), CX
+	MOVQ    dy+48(FP), DX
+	MOVQ    n+56(FP), BX
+	MOVQ    stride+64(FP), SI
+
+position:
+	VMOVUPS (CX), Y8
+	VMOVUPS (DX), Y9
+	VSUBPS  Y0, Y8, Y8
+	VSUBPS  Y4, Y9, Y9
+	VMULPS  Y6, Y8, Y8
+	VSUBPS  Y8, Y9, Y9
+	VMULPS  Y2, Y9, Y9
+	VMOVUPS Y9, (AX)
+	VMOVUPS 32(CX), Y8
+	VMOVUPS 32(DX), Y9
+	VSUBPS  Y1, Y8, Y8
+	VSUBPS  Y5, Y9, Y9
+	VMULPS  Y7, Y8, Y8
+	VSUBPS  Y8, Y9, Y9
+	VMULPS  Y3, Y9, Y9
+	VMOVUPS Y9, 32(AX)
+	ADDQ    SI, AX
+	ADDQ    SI, CX
+	ADDQ    SI, DX
+	DECQ    BX
+	JNZ     position
+	VZEROUPPER
+	RET
+
 // func winogradInputsAVX2(v *float32, x *float32, registers *float32, step int, line int, channels int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·winogradInputsAVX2(SB), NOSPLIT, $0-48

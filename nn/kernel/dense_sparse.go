@@ -54,12 +54,10 @@ func sparseScratch(rows, k int) int {
 	return 2*(rows*k+lanes) + rows*(countParts(k)+1) + rows*groupPanels*panel
 }
 
-// Smaller products are not worth a list. The share is that of the values that may be left, in
-// thousandths, for it to pay.
+// Smaller products are not worth a list.
 const (
 	leastDepth      = 256
 	leastColumns    = groupPanels * panel
-	denseRowsShare  = 500
 	leastSparseRows = 4 // fewer only wait for the weights
 )
 
@@ -69,7 +67,7 @@ func listRows(x, scratch []float32, rows, k, n int) (l nonZeros, ok bool) {
 		return l, false
 	}
 	l, count := listAllRows(x, scratch, rows, k)
-	return l, count*1000 <= denseRowsShare*rows*k
+	return l, count*1000 <= current.rowsShare*rows*k
 }
 
 // listAllRows lists the non-zeros of x [rows,k], row by row and part by part, and counts them.
@@ -145,20 +143,7 @@ func portableSparseRows(s sparseRows) {
 
 // columns adds the products of entries [from,to) with the weights at b to the given sums.
 func (s *sparseRows) columns(from, to, b int, sums []float32) [8]float32 {
-	t := (*[8]float32)(sums)
-	s0, s1, s2, s3, s4, s5, s6, s7 := t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]
-	values, weights := s.list.values[from:to], s.b[b:]
-	offsets := s.list.offsets[from:to][:len(values)]
-	for e, x := range values {
-		w := (*[8]float32)(weights[uint32(offsets[e])/4:])
-		s0 += x * w[0]
-		s1 += x * w[1]
-		s2 += x * w[2]
-		s3 += x * w[3]
-		s4 += x * w[4]
-		s5 += x * w[5]
-		s6 += x * w[6]
-		s7 += x * w[7]
-	}
-	return [8]float32{s0, s1, s2, s3, s4, s5, s6, s7}
+	t := *(*[8]float32)(sums)
+	addProducts(&t, s.list.values[from:to], s.list.offsets[from:to], 0, s.b[b:])
+	return t
 }

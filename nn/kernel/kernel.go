@@ -31,6 +31,9 @@ type implementation struct {
 	tile func(t tile)
 	dots func(d dots)
 
+	linear     bool // its lists have the offsets of lines, not of taps; see nonZeros
+	lineShare  int  // of 1000 values, for lists of a convolution to be faster than all products
+	rowsShare  int  // likewise of a dense layer
 	sparse     func(s sparse)
 	sparseRows func(s sparseRows)
 	windowSums func(s windowSums)
@@ -52,6 +55,10 @@ type implementation struct {
 	maxPool2  func(y []float32, index []uint8, top, bottom []float32, n, channels int)
 	unpool2   func(top, bottom []float32, index []uint8, dy []float32, n, channels int)
 	peak      func(n int) (flops float64)
+
+	normSums      func(s *NormSums, a, b []float32, n, channels, cols int)
+	normalize     func(f *NormFactors, y, x []float32, n, channels, cols int)
+	normalizeGrad func(f *NormFactors, dx, x, dy []float32, n, channels, cols int)
 
 	winogradInput   func(t winogradInput)
 	winogradOutput  func(t winogradOutput)

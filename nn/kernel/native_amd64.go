@@ -17,6 +17,8 @@ func native() []*implementation {
 
 var avx2 = &implementation{
 	name:       "avx2",
+	lineShare:  700,
+	rowsShare:  500,
 	sparse:     sparseAVX2,
 	sparseRows: sparseRowsAVX2,
 	windowSums: windowSumsAVX2,
@@ -42,6 +44,10 @@ var avx2 = &implementation{
 		peakAVX2(n)
 		return float64(n) * 12 * 8 * 2
 	},
+
+	normSums:      vectorNormSums,
+	normalize:     vectorNormalize,
+	normalizeGrad: vectorNormalizeGrad,
 
 	winogradInput:   winogradInputAVX2,
 	winogradOutput:  winogradOutputAVX2,

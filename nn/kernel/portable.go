@@ -2,6 +2,9 @@ package kernel
 
 var portable = &implementation{
 	name:       "portable",
+	linear:     true,
+	lineShare:  850,
+	rowsShare:  850,
 	sparse:     portableSparse,
 	sparseRows: portableSparseRows,
 	windowSums: portableWindowSums,
@@ -24,6 +27,10 @@ var portable = &implementation{
 	maxPool2:   portableMaxPool2,
 	unpool2:    portableUnpool2,
 	peak:       portablePeak,
+
+	normSums:      portableNormSums,
+	normalize:     portableNormalize,
+	normalizeGrad: portableNormalizeGrad,
 
 	winogradInput:   portableWinogradInput,
 	winogradOutput:  portableWinogradOutput,

@@ -6,9 +6,11 @@ import "unsafe"
 // channel by channel, as if the image had its padding.
 type nonZeros struct {
 	values  []float32
-	offsets []int32   // 4*panel*channel: where its weights are among those of a tap, in bytes
+	offsets []int32   // 4*panel*channel: where its weights are among those of a tap, in bytes; plus column*step
 	starts  []int32   // [line][column]: 4 times the index of the first value; each line has one column more, its end
 	width   int       // columns of starts
+	column  int       // of the first position of a line
+	step    int       // 0, or where all taps of a line are to be found by one offset, their distance in bytes
 	partial []float32 // scratch for those who read it
 }
 
@@ -55,14 +57,13 @@ func (m image) listSize() int {
 const (
 	leastLine     = 64        // values of a window's line
 	residentLine  = blockTaps // whose weights the cache holds
-	residentShare = 700
 	longLineShare = 150
 )
 
 // listIfSparse lists the non-zeros of x if multiplying only these is faster; else the list is empty.
-// The answer depends on nothing but the shape and the number of non-zeros.
+// The answer depends on nothing but the shape, the number of non-zeros and the implementation.
 func (m image) listIfSparse(x, scratch []float32, window int) nonZeros {
-	line, share := window*m.channels, residentShare
+	line, share := window*m.channels, current.lineShare
 	switch {
 	case line < leastLine:
 		return nonZeros{}
@@ -90,7 +91,10 @@ func (m image) list(x, scratch []float32) nonZeros {
 	l := nonZeros{
 		partial: scratch[2*n+starts:][:m.partialSize()],
 		values:  scratch[:n], offsets: integers(scratch[n : 2*n]), starts: integers(scratch[2*n : 2*n+starts]),
-		width: m.width + 1,
+		width: m.width + 1, column: m.left,
+	}
+	if current.linear {
+		l.step = 4 * panel * m.channels
 	}
 	at := 0
 	for r := range m.height {
@@ -129,8 +133,9 @@ func portableNonZeros(l nonZeros, starts []int32, x []float32, at, channels int)
 	n := at / 4
 	for i := range starts {
 		starts[i] = int32(4 * n)
+		first := (l.column + i) * l.step
 		for c, v := range x[i*channels:][:channels] {
-			l.values[n], l.offsets[n] = v, int32(4*panel*c)
+			l.values[n], l.offsets[n] = v, int32(first+4*panel*c)
 			if v != 0 { // also of a NaN
 				n++
 			}
@@ -161,28 +166,46 @@ func portableSparse(s sparse) {
 	}
 }
 
-// columns sums a window, which starts at an entry of the list's starts, with the weights at b.
-func (s *sparse) columns(start, b int) [8]float32 {
-	var s0, s1, s2, s3, s4, s5, s6, s7 float32
-	values, offsets := s.list.values, s.list.offsets
+// columns sums a window, which starts at an entry of the list's starts, with the weights at b. What
+// the window meets of a line is a run of the list.
+func (s *sparse) columns(start, b int) (sums [8]float32) {
+	skipped := start % s.list.width * s.list.step
 	for range s.outer {
-		starts, weights := s.list.starts[start:][:s.window+1], s.b[b:]
-		e := uint32(starts[0]) / 4
-		for k, end := range starts[1:] {
-			values, offsets, weights := values[:uint32(end)/4], offsets[:uint32(end)/4], weights[k*s.bTap:]
-			for ; e < uint32(len(values)); e++ {
-				x, w := values[e], (*[8]float32)(weights[uint32(offsets[e])/4:])
-				s0 += x * w[0]
-				s1 += x * w[1]
-				s2 += x * w[2]
-				s3 += x * w[3]
-				s4 += x * w[4]
-				s5 += x * w[5]
-				s6 += x * w[6]
-				s7 += x * w[7]
-			}
-		}
+		from, to := s.list.starts[start]/4, s.list.starts[start+s.window]/4
+		addProducts(&sums, s.list.values[from:to], s.list.offsets[from:to], uint32(skipped), s.b[b:])
 		start, b = start+s.list.width, b+s.bOuter
 	}
-	return [8]float32{s0, s1, s2, s3, s4, s5, s6, s7}
+	return sums
+}
+
+// addProducts adds to each of eight sums the products of the values with b[offsets/4..], less the
+// bytes that are skipped. The compiler keeps the sums in registers because the second look at b, with
+// its bounds check, separates the products of four columns from those of the others.
+func addProducts(sums *[8]float32, values []float32, offsets []int32, skipped uint32, b []float32) {
+	s0, s1, s2, s3, s4, s5, s6, s7 := sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7]
+	offsets = offsets[:len(values)]
+	fours := inFours(b)
+	for e, x := range values {
+		i := uint((uint32(offsets[e]) - skipped) / 16)
+		w := &fours[i]
+		s0 += x * w[0]
+		s1 += x * w[1]
+		s2 += x * w[2]
+		s3 += x * w[3]
+		w = &fours[i+1]
+		s4 += x * w[0]
+		s5 += x * w[1]
+		s6 += x * w[2]
+		s7 += x * w[3]
+	}
+	*sums = [8]float32{s0, s1, s2, s3, s4, s5, s6, s7}
+}
+
+// inFours views values in groups, so that one bounds check serves all of a group.
+func inFours(v []float32) [][4]float32 {
+	return unsafe.Slice((*[4]float32)(unsafe.Pointer(unsafe.SliceData(v))), len(v)/4)
+}
+
+func inTwos(v []float32) [][2]float32 {
+	return unsafe.Slice((*[2]float32)(unsafe.Pointer(unsafe.SliceData(v))), len(v)/2)
 }

@@ -33,46 +33,56 @@ func portableTile(t tile) {
 	}
 }
 
-// addLine adds the products of one outer step to the sums of two rows.
+// addLine adds the products of one outer step to the sums of two rows. The compiler keeps the sums in
+// registers because the second look at b, with its bounds check, separates two columns from the others.
 func (t *tile) addLine(sums *[2][4]float32, a0, a1, b []float32) {
+	if t.aK != 1 || t.bK%2 != 0 {
+		t.addScattered(sums, a0, a1, b)
+		return
+	}
 	s00, s01, s02, s03 := sums[0][0], sums[0][1], sums[0][2], sums[0][3]
 	s10, s11, s12, s13 := sums[1][0], sums[1][1], sums[1][2], sums[1][3]
-	k, aK, bK := t.inner, t.aK, t.bK
-	if aK == 1 && bK == panel { // two products of each sum at a time need fewer bounds checks
-		for ; k > 2; k -= 2 {
-			x0, x1 := (*[2]float32)(a0), (*[2]float32)(a1)
-			w := (*[panel + 4]float32)(b)
-			p, q := x0[0], x1[0]
-			s00 += p * w[0]
-			s10 += q * w[0]
-			s01 += p * w[1]
-			s11 += q * w[1]
-			s02 += p * w[2]
-			s12 += q * w[2]
-			s03 += p * w[3]
-			s13 += q * w[3]
-			p, q = x0[1], x1[1]
-			s00 += p * w[panel]
-			s10 += q * w[panel]
-			s01 += p * w[panel+1]
-			s11 += q * w[panel+1]
-			s02 += p * w[panel+2]
-			s12 += q * w[panel+2]
-			s03 += p * w[panel+3]
-			s13 += q * w[panel+3]
-			a0, a1, b = a0[2:], a1[2:], b[2*panel:]
-		}
+	twos, i, step := inTwos(b), uint(0), uint(t.bK/2)
+	a0 = a0[:t.inner]
+	a1 = a1[:len(a0)]
+	for k, p := range a0 {
+		q, w := a1[k], &twos[i]
+		v := w[0]
+		s00 += p * v
+		s10 += q * v
+		v = w[1]
+		s01 += p * v
+		s11 += q * v
+		w = &twos[i+1]
+		v = w[0]
+		s02 += p * v
+		s12 += q * v
+		v = w[1]
+		s03 += p * v
+		s13 += q * v
+		i += step
 	}
-	for i := range k {
-		p, q, w := a0[i*aK], a1[i*aK], (*[4]float32)(b[i*bK:])
-		s00 += p * w[0]
-		s10 += q * w[0]
-		s01 += p * w[1]
-		s11 += q * w[1]
-		s02 += p * w[2]
-		s12 += q * w[2]
-		s03 += p * w[3]
-		s13 += q * w[3]
+	*sums = [2][4]float32{{s00, s01, s02, s03}, {s10, s11, s12, s13}}
+}
+
+// addScattered is addLine at any distances.
+func (t *tile) addScattered(sums *[2][4]float32, a0, a1, b []float32) {
+	s00, s01, s02, s03 := sums[0][0], sums[0][1], sums[0][2], sums[0][3]
+	s10, s11, s12, s13 := sums[1][0], sums[1][1], sums[1][2], sums[1][3]
+	for k := range t.inner {
+		p, q, w := a0[k*t.aK], a1[k*t.aK], (*[4]float32)(b[k*t.bK:])
+		v := w[0]
+		s00 += p * v
+		s10 += q * v
+		v = w[1]
+		s01 += p * v
+		s11 += q * v
+		v = w[2]
+		s02 += p * v
+		s12 += q * v
+		v = w[3]
+		s03 += p * v
+		s13 += q * v
 	}
 	*sums = [2][4]float32{{s00, s01, s02, s03}, {s10, s11, s12, s13}}
 }

@@ -16,7 +16,8 @@ const (
 // Where it is taken. With fewer channels the transforms take longer than the products that they
 // save, and patches that reach beyond the outputs save less.
 const (
-	leastChannels = 64
+	leastChannels = 16  // of input and output
+	leastWidth    = 64  // of the larger of the two
 	leastFilled   = 700 // of 1000 outputs in patches
 )
 
@@ -38,7 +39,8 @@ type winograd struct {
 // hasWinograd reports whether Forward and InputGrad take Winograd's form. The shape alone decides.
 func (c Conv) hasWinograd() bool {
 	w := c.winogradForward()
-	return c.mayWinograd() && min(c.C, c.Out) >= leastChannels && 1000*w.oh*w.ow >= leastFilled*w.patches()*patchStep*patchStep
+	return c.mayWinograd() && min(c.C, c.Out) >= leastChannels && max(c.C, c.Out) >= leastWidth &&
+		1000*w.oh*w.ow >= leastFilled*w.patches()*patchStep*patchStep
 }
 
 func (c Conv) mayWinograd() bool {

@@ -203,7 +203,9 @@ func TestWinogradChosen(t *testing.T) {
 		{Conv{window(4, 4, 512, 3, 1, 1), 512}, true, true},
 		{Conv{window(32, 32, 64, 3, 2, 1), 128}, false, false},
 		{Conv{window(32, 32, 64, 1, 1, 0), 64}, false, false},
-		{Conv{window(32, 32, 16, 3, 1, 1), 64}, false, false},
+		{Conv{window(32, 32, 16, 3, 1, 1), 64}, true, false},
+		{Conv{window(32, 32, 8, 3, 1, 1), 64}, false, false},
+		{Conv{window(32, 32, 48, 3, 1, 1), 48}, false, false},
 		{Conv{window(32, 32, 68, 3, 1, 1), 64}, false, false},
 		{Conv{window(12, 12, 64, 3, 1, 0), 64}, false, false}, // patches of 144 for 100 outputs
 		{Conv{window(14, 14, 32, 5, 1, 2), 64}, false, false},

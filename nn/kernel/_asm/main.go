@@ -38,6 +38,7 @@ func main() {
 	elementwise()
 	optimizer()
 	pooling()
+	norm()
 	winogradInputs()
 	winogradOutputs()
 	winogradFilters()
