@@ -19,8 +19,8 @@ func products(t *testing.T, p device.Precision, wide bool) ([]float32, error) {
 	if wide {
 		d.fill = 1
 	}
-	const rows = 36
-	spec := nn.Spec{Arch: "layers", Input: nn.Shape{H: 4, W: 3, C: 2}, Classes: 10, Options: &nn.Custom{List: []nn.Layer{
+	const rows = 36 // more than a small tile of rows
+	spec := nn.Spec{Arch: "layers", Input: nn.Shape{H: 3, W: 2, C: 2}, Classes: 10, Options: &nn.Custom{List: []nn.Layer{
 		{Type: "conv", Out: 34, Kernel: 3, Padding: "same"}, {Type: "relu"}, {Type: "conv", Out: 35, Kernel: 3, Padding: "same"}, {Type: "relu"},
 		{Type: "flatten"}, {Type: "dense", Out: 66}, {Type: "relu"}, {Type: "dense", Out: 36}, {Type: "dense"}}}}
 	m, err := nn.Build(spec, d, rows, rng.New(3, "weights"))
