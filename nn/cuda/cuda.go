@@ -37,6 +37,8 @@ type Device struct {
 	sumsLen int
 	fill    int // see product
 
+	precision device.Precision // of products; "" is FP32
+
 	mutex sync.Mutex
 	free  map[int][]*block // memory of tensors that nobody holds, by size
 }
@@ -76,7 +78,11 @@ const oldest = 75
 
 // Name implements device.Device.
 func (d *Device) Name() string {
-	return fmt.Sprintf("cuda:%d (%s, compute %d.%d)", d.number, d.about.Name, d.about.Major, d.about.Minor)
+	rounding := ""
+	if d.rounds() {
+		rounding = ", " + string(d.precision)
+	}
+	return fmt.Sprintf("cuda:%d (%s, compute %d.%d%s)", d.number, d.about.Name, d.about.Major, d.about.Minor, rounding)
 }
 
 // enter makes the device that of the calling thread; what it returns ends that.

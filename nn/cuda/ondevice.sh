@@ -49,6 +49,13 @@ part() {
     fi
     part "bench, madry_cnn" ./train bench -config madry.toml -device cuda -ops
     part "bench, the first block of a ResNet-18" ./train bench -config resblock.toml -device cuda -ops
+    if ./train -h | grep -Eq 'cuda:0 is .*, compute ([89]|1[0-9])\.'; then # with tensor cores
+        for precision in tf32 bf16; do
+            for config in madry resblock; do
+                part "bench, $config.toml in $precision" ./train bench -config $config.toml -device cuda -set precision=$precision
+            done
+        done
+    fi
     if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
         part "PyTorch" python3 torch_gpu.py
     else

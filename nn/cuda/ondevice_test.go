@@ -34,6 +34,24 @@ func TestOnDeviceSuite(t *testing.T) {
 	backendtest.RunAll(t, func(int) device.Device { return openGPU(t) })
 }
 
+// TestOnDeviceRounded is the suite for rounded operands on a GPU with tensor cores.
+func TestOnDeviceRounded(t *testing.T) {
+	for _, p := range []device.Precision{device.TF32, device.BF16} {
+		if d := openGPU(t); d.about.Major*10+d.about.Minor < oldestTensor {
+			t.Skipf("%s has no tensor cores for it", d.Name())
+		}
+		t.Run(string(p), func(t *testing.T) {
+			backendtest.RunRounded(t, 1e-2, func(int) device.Device {
+				d := openGPU(t)
+				if err := d.Round(p); err != nil {
+					t.Fatal(err)
+				}
+				return d
+			})
+		})
+	}
+}
+
 // TestOnDeviceShort compares a GPU with the processor, and, bit for bit, with itself.
 func TestOnDeviceShort(t *testing.T) {
 	for _, wide := range []bool{false, true} {

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 
 	"rampart/nn/cuda/driver"
@@ -9,7 +10,7 @@ import (
 
 func ptrInt(n int) driver.Pointer { return driver.Pointer(n) }
 
-// tile is the part of a matrix product that a block computes; see kernels/gemm.cuh.
+// tile is the part of a matrix product that a block computes; see kernels/gemm.cuh and tensor.cuh.
 type tile struct {
 	suffix           string
 	rows, cols, size int
@@ -19,19 +20,38 @@ var (
 	large  = tile{"", 64, 64, 128}
 	small  = tile{"_small", 32, 16, 64}
 	narrow = tile{"_narrow", 64, 4, 64} // of input gradients alone
+
+	// of tensor cores
+	tensorLarge = tile{"", 64, 64, 128}
+	tensorSmall = tile{"_small", 32, 32, 128}
 )
 
 // fill is how many blocks a device wants at least before it pays to give each a larger tile.
 const fill = 128
 
-// product chooses the tile of an M x N product; parts is the number of pieces of its sum over k. The
-// choice changes no bit of the result.
-func (d *Device) product(m, n, parts int) (tile, grid) {
-	t := large
-	if n <= small.cols || m <= small.rows || ceil(m, large.rows)*ceil(n, large.cols)*parts < d.fill {
-		t = small
+// tensorColumns is how many columns a product has at least for tensor cores: one instruction computes 8.
+const tensorColumns = 8
+
+// product chooses kernel and tile of an M x N product; parts is the number of pieces of its sum over k. The
+// choice of the tile changes no bit of the result.
+func (d *Device) product(kernel string, m, n, parts int) (string, grid) {
+	big, little := large, small
+	if d.rounds() && n >= tensorColumns {
+		kernel, big, little = kernel+"_"+string(d.precision), tensorLarge, tensorSmall
 	}
-	return t, t.grid(m, n, parts)
+	t := big
+	if n <= little.cols || m <= little.rows || ceil(m, big.rows)*ceil(n, big.cols)*parts < d.fill {
+		t = little
+	}
+	return kernel + t.suffix, t.grid(m, n, parts)
+}
+
+// needProduct loads the kernels of a product in all tiles.
+func (d *Device) needProduct(kernel string) error {
+	if err := d.need(kernel); err != nil || !d.rounds() {
+		return err
+	}
+	return d.need(kernel + "_" + string(d.precision))
 }
 
 func (t tile) grid(m, n, parts int) grid {
@@ -54,9 +74,9 @@ func (e *executable) weightGrad(kernel string, x, dy, dw, m, n, k int, params ..
 	if parts > 1 {
 		to = e.at(e.plan.workspace)
 	}
-	t, g := e.dev.product(m, n, parts)
+	kernel, g := e.dev.product(kernel, m, n, parts)
 	list := append([]value{ptr(e.addr[x]), ptr(e.addr[dy]), ptr(to)}, params...)
-	e.dev.launch(kernel+t.suffix, g, append(list, i(e.rows), i(chunk))...)
+	e.dev.launch(kernel, g, append(list, i(e.rows), i(chunk))...)
 	if parts > 1 {
 		e.dev.launch("add_parts", each(m*n), ptr(to), ptr(e.addr[dw]), i(parts), i(m*n))
 	}
@@ -80,26 +100,26 @@ func (e *executable) bindConv(instr device.Instr) (step, int, error) {
 			bias = func() value { return ptr(address(none)) }
 		}
 		return func() {
-			t, g := d.product(e.rows*op.OutH()*op.OutW(), op.Out, 1)
+			kernel, g := d.product("conv", e.rows*op.OutH()*op.OutW(), op.Out, 1)
 			list := append([]value{ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), bias(), ptr(e.addr[out[0]])}, p[:]...)
-			d.launch("conv"+t.suffix, g, append(list, i(op.Out), i(e.rows), boolean(op.ReLU))...)
-		}, 0, d.need("conv")
+			d.launch(kernel, g, append(list, i(op.Out), i(e.rows), boolean(op.ReLU))...)
+		}, 0, d.needProduct("conv")
 	case device.ConvInputGrad:
 		p := window(op.Window)
 		return func() {
-			t, g := d.product(e.rows*op.H*op.W, op.C, 1)
+			kernel, g := d.product("conv_input_grad", e.rows*op.H*op.W, op.C, 1)
 			if op.C <= narrow.cols {
-				t, g = narrow, narrow.grid(e.rows*op.H*op.W, op.C, 1)
+				kernel, g = "conv_input_grad"+narrow.suffix, narrow.grid(e.rows*op.H*op.W, op.C, 1)
 			}
 			list := append([]value{ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[out[0]])}, p[:]...)
-			d.launch("conv_input_grad"+t.suffix, g, append(list, i(op.Out), i(e.rows))...)
-		}, 0, d.need("conv_input_grad")
+			d.launch(kernel, g, append(list, i(op.Out), i(e.rows))...)
+		}, 0, d.needProduct("conv_input_grad")
 	case device.ConvWeightGrad:
 		p := window(op.Window)
 		m, positions := op.KH*op.KW*op.C, op.OutH()*op.OutW()
 		return func() {
 			e.weightGrad("conv_weight_grad", in[0], in[1], out[0], m, op.Out, e.rows*positions, append(p[:], i(op.Out))...)
-		}, mostParts(m, op.Out, e.p.Rows*positions), d.need("conv_weight_grad", "add_parts")
+		}, mostParts(m, op.Out, e.p.Rows*positions), errors.Join(d.needProduct("conv_weight_grad"), d.need("add_parts"))
 	}
 	return nil, 0, fmt.Errorf("no convolution %T", instr.Op)
 }
@@ -109,19 +129,19 @@ func (e *executable) bindDense(instr device.Instr) (step, int, error) {
 	switch op := instr.Op.(type) {
 	case device.Dense:
 		return func() {
-			t, g := d.product(e.rows, op.Out, 1)
-			d.launch("dense"+t.suffix, g, ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[in[2]]), ptr(e.addr[out[0]]),
+			kernel, g := d.product("dense", e.rows, op.Out, 1)
+			d.launch(kernel, g, ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[in[2]]), ptr(e.addr[out[0]]),
 				i(op.In), i(op.Out), i(e.rows), boolean(op.ReLU))
-		}, 0, d.need("dense")
+		}, 0, d.needProduct("dense")
 	case device.DenseInputGrad:
 		return func() {
-			t, g := d.product(e.rows, op.In, 1)
-			d.launch("dense_input_grad"+t.suffix, g, ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[out[0]]), i(op.In), i(op.Out), i(e.rows))
-		}, 0, d.need("dense_input_grad")
+			kernel, g := d.product("dense_input_grad", e.rows, op.In, 1)
+			d.launch(kernel, g, ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[out[0]]), i(op.In), i(op.Out), i(e.rows))
+		}, 0, d.needProduct("dense_input_grad")
 	case device.DenseWeightGrad:
 		return func() {
 			e.weightGrad("dense_weight_grad", in[0], in[1], out[0], op.In, op.Out, e.rows, i(op.In), i(op.Out))
-		}, mostParts(op.In, op.Out, e.p.Rows), d.need("dense_weight_grad", "add_parts")
+		}, mostParts(op.In, op.Out, e.p.Rows), errors.Join(d.needProduct("dense_weight_grad"), d.need("add_parts"))
 	}
 	return nil, 0, fmt.Errorf("no dense layer %T", instr.Op)
 }

@@ -13,12 +13,15 @@ import (
 	"rampart/defenses"
 	"rampart/defenses/transform"
 	"rampart/nn"
+	"rampart/nn/device"
 	"rampart/nn/registry"
 )
 
 // Config is everything that a config file can set.
 type Config struct {
 	Name string `toml:"-"` // of the file
+	// Precision is that of convolutions and dense layers; less than fp32 needs a GPU.
+	Precision device.Precision `toml:"precision,omitempty"`
 	// Init is a file of weights to start from instead of a warm-up: a checkpoint, other safetensors, or
 	// PyTorch's .pth.
 	Init     string                           `toml:"init,omitempty"`
@@ -208,6 +211,9 @@ func (e Evaluation) Validate() error {
 
 // Validate reports parts that do not go together.
 func (c Config) Validate() error {
+	if err := c.Precision.Validate(); err != nil {
+		return registry.Errorf("precision", "%w", err)
+	}
 	if c.Data.HeldOut < 1 {
 		return registry.Errorf("data.held_out", "%d: the best weights are chosen on held-out training images, at least 1 is needed", c.Data.HeldOut)
 	}

@@ -50,3 +50,18 @@ func OpenDevice(opt Options) (device.Device, error) {
 	}
 	return nil, &UsageError{fmt.Errorf("-device: %w", registry.Unknown("device", opt.Device, []string{"auto", "cpu", "cuda"}))}
 }
+
+// round sets the precision that a config asks for.
+func round(d device.Device, p device.Precision) error {
+	if p == "" || p == device.FP32 {
+		return nil
+	}
+	r, ok := d.(device.Rounding)
+	if !ok {
+		return &UsageError{fmt.Errorf("precision = %q needs a GPU: %s computes in %s; use -device cuda, or leave it out", p, d.Name(), device.FP32)}
+	}
+	if err := r.Round(p); err != nil {
+		return &UsageError{err}
+	}
+	return nil
+}

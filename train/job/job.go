@@ -118,7 +118,10 @@ func newRun(cfg *Config, opt Options) (*run, error) {
 func newRunContext(ctx context.Context, cfg *Config, opt Options) (*run, error) {
 	r := &run{cfg: cfg, opt: opt}
 	var err error
-	if r.dev, err = OpenDevice(opt); err != nil {
+	if r.dev, err = OpenDevice(opt); err == nil {
+		err = round(r.dev, cfg.Precision)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := r.readInit(); err != nil {

@@ -96,6 +96,7 @@ struct Matrix {
   using Column = long long;
   __device__ Row at(int m) const { return data + m * byM; }
   __device__ Column column(int k) const { return k * byK; }
+  __device__ const float* where(Row row, Column k) const { return row + k; }
   __device__ float operator()(Row row, Column k) const { return row[k]; }
 };
 

@@ -11,11 +11,17 @@ into machine code.
 import ctypes, os, re, subprocess, sys, tempfile
 
 WHEELS = ["nvidia-cuda-nvrtc-cu12==12.9.86", "nvidia-cuda-nvcc-cu12==12.9.86"]
-ARCHITECTURE = "compute_75"  # Turing and later
-VERSION = "6.4"  # of PTX: what is used is that old, so that drivers from CUDA 10.1 on take it
 TARGETS = ["sm_75", "sm_80", "sm_90"]
 
 here = os.path.dirname(os.path.abspath(__file__))
+
+
+def asked(name):
+    """The architecture that a file is compiled for, the version of PTX, and what it is assembled for."""
+    if name.endswith("_tensor.cu"):  # Ampere and later: drivers from CUDA 11.0 on
+        return "compute_80", "7.0", TARGETS[1:]
+    # Turing and later. What is used of PTX is that old, so that drivers from CUDA 10.1 on take it.
+    return "compute_75", "6.4", TARGETS
 
 
 def install(folder):
@@ -35,13 +41,13 @@ def compile_ptx(nvrtc, name):
     source = open(os.path.join(here, name), "rb").read()
     program = ctypes.c_void_p()
     check(nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, name.encode(), 0, None, None), "nvrtcCreateProgram")
-    options = [f"--gpu-architecture={ARCHITECTURE}", "--std=c++17", f"--include-path={here}"]
+    options = [f"--gpu-architecture={asked(name)[0]}", "--std=c++17", f"--include-path={here}"]
     check(nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*[o.encode() for o in options])), "nvrtcCompileProgram")
     size = ctypes.c_size_t()
     check(nvrtc.nvrtcGetPTXSize(program, ctypes.byref(size)), "nvrtcGetPTXSize")
     ptx = ctypes.create_string_buffer(size.value)
     check(nvrtc.nvrtcGetPTX(program, ptx), "nvrtcGetPTX")
-    text = re.sub(r"^\.version .*$", f".version {VERSION}", ptx.value.decode(), flags=re.M)
+    text = re.sub(r"^\.version .*$", f".version {asked(name)[1]}", ptx.value.decode(), flags=re.M)
     # Comments name the compiler's build and lines; they change nothing.
     text = re.sub(r"//.*$", "", text, flags=re.M)
     return f"// Generated from {name} by generate.py; do not edit.\n" + re.sub(r"[ \t]+$", "", re.sub(r"\n\n+", "\n", text), flags=re.M).lstrip()
@@ -75,14 +81,14 @@ def main():
             made[name[:-3] + ".ptx"] = ptx
             path = os.path.join(work, name + ".ptx")
             open(path, "w").write(ptx)
-            for target in TARGETS:
+            for target in asked(name)[2]:
                 for kernel, used in assemble(os.path.join(root, "cuda_nvcc/bin/ptxas"), path, target).items():
                     table.setdefault((name, kernel), {})[target] = used
         lines = ["# Registers and shared memory of the kernels", "",
                  f"By ptxas 12.9.86, written by generate.py; nothing spills. Registers for each thread on {', '.join(TARGETS)}; shared memory for each block in bytes.", "",
                  "| file | kernel | " + " | ".join(TARGETS) + " | shared |", "|---|---|" + "--:|" * (len(TARGETS) + 1)]
         for (name, kernel), used in sorted(table.items()):
-            lines.append(f"| {name} | {kernel} | " + " | ".join(str(used[t][0]) for t in TARGETS) + f" | {used[TARGETS[0]][1]} |")
+            lines.append(f"| {name} | {kernel} | " + " | ".join(str(used[t][0]) if t in used else "" for t in TARGETS) + f" | {used['sm_80'][1]} |")
         made["registers.md"] = "\n".join(lines) + "\n"
 
     stale = [n for n in os.listdir(here) if n.endswith(".ptx") and n not in made]

@@ -184,6 +184,9 @@ func (b *block) run(index [3]uint32, threads int) {
 			}
 		}
 		if waiting == 0 {
+			for _, w := range b.warps[:n] {
+				w.forget()
+			}
 			return
 		}
 		for _, w := range b.warps[:n] {

@@ -16,6 +16,7 @@ type module struct {
 	kernels map[string]*kernel
 	places  []*place
 	globals map[string]*allocation
+	target  int // compute capability, 80 for 8.0
 }
 
 // compiler turns one kernel's instructions into closures over register numbers.
@@ -39,6 +40,13 @@ type register struct {
 
 type builder func(c *compiler) operation
 
+// since rejects an instruction in a module for older devices.
+func (c *compiler) since(target int) {
+	if c.m.target < target {
+		c.fail("it needs sm_%d, the module is for sm_%d", target, c.m.target)
+	}
+}
+
 func (c *compiler) fail(format string, args ...any) {
 	panic(syntax{fmt.Errorf("PTX line %d: %s: %s", c.cur.line, c.cur.op, fmt.Sprintf(format, args...))})
 }
@@ -50,7 +58,7 @@ func compileModule(f *file, alloc func(size int) *allocation) (m *module, err er
 			m, err = nil, s.err
 		}
 	}()
-	m = &module{kernels: map[string]*kernel{}, globals: map[string]*allocation{}}
+	m = &module{kernels: map[string]*kernel{}, globals: map[string]*allocation{}, target: f.target}
 	for _, g := range f.globals {
 		a := alloc(g.size * g.count)
 		for i, v := range g.init {

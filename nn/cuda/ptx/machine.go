@@ -1,6 +1,7 @@
 package ptx
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -16,6 +17,8 @@ import (
 type Machine struct {
 	// Limit bounds the device memory in bytes; 0 is no bound.
 	Limit int
+	// Capability is that of the device, 80 for 8.0; 0 is 75.
+	Capability int
 	// Hasty is a stream, counted from 1, that does its work at once, and so ahead of the others: then work
 	// that comes too early shows, otherwise work that comes too late. 0 is none.
 	Hasty int
@@ -125,8 +128,10 @@ func (m *Machine) Describe(device int) (driver.Description, error) {
 	if device != 0 {
 		return driver.Description{}, &driver.Error{Call: "cuDeviceGet", Code: 101, Name: "CUDA_ERROR_INVALID_DEVICE"}
 	}
-	return driver.Description{Name: "PTX on the processor", Major: 7, Minor: 5, Memory: uint64(m.Limit), Processors: m.workers}, nil
+	return driver.Description{Name: "PTX on the processor", Major: m.capability() / 10, Minor: m.capability() % 10, Memory: uint64(m.Limit), Processors: m.workers}, nil
 }
+
+func (m *Machine) capability() int { return cmp.Or(m.Capability, 75) }
 
 // Retain implements driver.Driver.
 func (m *Machine) Retain(int) (driver.Context, error) { return 1, nil }
@@ -153,6 +158,9 @@ func (m *Machine) Load(ptx []byte) (driver.Module, error) {
 	mod, err := compiled(string(ptx[:len(ptx)-1]))
 	if err != nil {
 		return 0, &driver.Error{Call: "cuModuleLoadData", Code: 218, Name: "CUDA_ERROR_INVALID_PTX", Text: err.Error()}
+	}
+	if mod.target > m.capability() {
+		return 0, &driver.Error{Call: "cuModuleLoadData", Code: 218, Name: "CUDA_ERROR_INVALID_PTX", Text: fmt.Sprintf("it is for sm_%d", mod.target)}
 	}
 	if !slices.Contains(m.modules, mod) {
 		for _, a := range mod.globals {

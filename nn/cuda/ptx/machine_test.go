@@ -22,6 +22,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	b := &bench{Machine: NewMachine(1), t: t}
+	b.Capability = 80
 	must(t, b.Enter(1))
 	var err error
 	b.stream, err = b.NewStream()
@@ -63,8 +64,8 @@ func (b *bench) words(p driver.Pointer, n int) []uint32 {
 // kernelText wraps a body as a kernel k(u64 a, u64 b) whose registers hold tid in %r1, both addresses
 // of this thread's words in %rd1 and %rd2, and those of the buffers in %rd3 and %rd4.
 func kernelText(body string) string {
-	return `.version 6.4
-.target sm_75
+	return `.version 7.0
+.target sm_80
 .address_size 64
 .visible .entry k(.param .u64 a, .param .u64 b)
 {

@@ -61,6 +61,7 @@ type file struct {
 	kernels []*source
 	globals []variable
 	shared  []variable
+	target  int // 80 for sm_80
 }
 
 // parser reads tokens; errors are panics of type syntax.
@@ -91,8 +92,15 @@ func parse(text string) (f *file, err error) {
 	f = &file{}
 	for p.more() {
 		switch t := p.next(); t.text {
-		case ".version", ".target", ".address_size":
+		case ".version", ".address_size":
 			p.next()
+		case ".target":
+			name := p.next()
+			if n, err := strconv.Atoi(strings.TrimPrefix(name.text, "sm_")); err == nil {
+				f.target = n
+			} else {
+				p.fail(name.line, "%q is no target", name.text)
+			}
 		case ".visible", ".weak":
 		case ".global", ".const":
 			f.globals = append(f.globals, p.variable())

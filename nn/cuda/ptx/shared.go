@@ -15,6 +15,9 @@ const severalWarps = 255
 func (w *warp) sharedRead(line int, word uint32) uint32 {
 	b := w.b
 	s := &b.shadow[word]
+	if s.write>>8 == flying {
+		w.fail(line, "a read of the shared word %d, which a copy of warp %d is on its way to", word, s.write&255)
+	}
 	if s.write>>8 == b.epoch && s.write&255 != w.id {
 		w.fail(line, "a race: warp %d wrote the shared word %d that this reads, with no barrier between", s.write&255, word)
 	}
@@ -35,6 +38,9 @@ func (w *warp) sharedRead(line int, word uint32) uint32 {
 func (w *warp) sharedWrite(line int, word, v uint32) {
 	b := w.b
 	s := &b.shadow[word]
+	if s.write>>8 == flying {
+		w.fail(line, "a write to the shared word %d, which a copy of warp %d is on its way to", word, s.write&255)
+	}
 	if s.write>>8 == b.epoch && s.write&255 != w.id {
 		w.fail(line, "a race: warp %d wrote the shared word %d that this writes, with no barrier between", s.write&255, word)
 	}

@@ -23,6 +23,9 @@ type warp struct {
 	groups  []group
 	waiting bool
 	reduce  int // predicate that gets the result of a reducing barrier, -1 for none
+
+	landings  []landing // of asynchronous copies under way
+	groupEnds []int     // where in landings each group ends that was committed
 }
 
 // group is threads of a warp that are at the same place.
