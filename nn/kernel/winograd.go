@@ -1,11 +1,10 @@
 package kernel
 
 // Winograd's form of a 3x3 convolution of stride one (Lavin and Gray 2015, F(4x4,3x3), with the
-// points 0, 1, -1, 2, -2): 36 products make the 16 outputs of a patch where the direct form takes
-// 144. The image is cut into patches of 6x6 that overlap by two; each is transformed, 36 products
-// of matrices [patches,in] x [in,out] follow, and their results are transformed back. All factors
-// of the two transforms are powers of two, so that these round alike with fused operations and
-// without.
+// points 0, ±sqrt(1/2), ±sqrt(2)): 36 products make the 16 outputs of a patch where the direct form
+// takes 144. The image is cut into patches of 6x6 that overlap by two; each is transformed, 36 products
+// of matrices [patches,in] x [in,out] follow, and their results are transformed back. The transforms
+// have the same bits in assembly and portable Go: they fuse only products by 2 and 1/2, which are exact.
 const (
 	patchSide  = 6
 	patchSize  = patchSide * patchSide

@@ -1,10 +1,19 @@
 package kernel
 
+import "math"
+
+// The points other than 0 are ±a and ±b. With 1/a = b the numbers stay small, and so do the rounding
+// errors: a third of those with ±1 and ±2.
+const (
+	pointA = float32(math.Sqrt2 / 2)
+	pointB = float32(math.Sqrt2)
+)
+
 // winogradInput describes the transform of a patch, for each channel c:
 //
 //	v[(6*i+j)*step + c] = sum over k, l of B[i][k] * x[k*line + l*channels + c] * B[j][l]
 //
-// with B = {4 0 -5 0 1 0; 0 -4 -4 1 1 0; 0 4 -4 -1 1 0; 0 -2 -1 2 1 0; 0 2 -1 -2 1 0; 0 4 0 -5 0 1}.
+// with B = {1 0 -5/2 0 1 0; 0 -b -2 a 1 0; 0 b -2 -a 1 0; 0 -a -1/2 b 1 0; 0 a -1/2 -b 1 0; 0 1 0 -5/2 0 1}.
 type winogradInput struct {
 	v, x                 []float32
 	step, line, channels int       // channels are whole vectors
@@ -15,7 +24,7 @@ type winogradInput struct {
 //
 //	y[i*line + j*channels + c] = bias[c] + sum over k, l of A[i][k] * m[(6*k+l)*step + c] * A[j][l]
 //
-// with A = {1 1 1 1 1 0; 0 1 -1 2 -2 0; 0 1 1 4 4 0; 0 1 -1 8 -8 1}, and ReLU on top.
+// with A = {1 1 1 1 1 0; 0 a -a b -b 0; 0 1/2 1/2 2 2 0; 0 a/2 -a/2 2b -2b 1}, and ReLU on top.
 type winogradOutput struct {
 	y, m                 []float32
 	step, line, channels int       // channels are whole vectors
@@ -28,39 +37,40 @@ type winogradOutput struct {
 //
 //	u[(6*i+j)*step + 16*r + n] = sum over k, l of G[i][k] * w[(3*k+l)*tap + r*line + n] * G[j][l]
 //
-// with G = {1/4 0 0; -1/6 -1/6 -1/6; -1/6 1/6 -1/6; 1/24 1/12 1/6; 1/24 -1/12 1/6; 0 0 1}.
+// with G = {1 0 0; -2/3 -2a/3 -1/3; -2/3 2a/3 -1/3; 1/6 b/6 1/3; 1/6 -b/6 1/3; 0 0 1}.
 type winogradWeights struct {
 	u, w                   []float32
 	step                   int
 	tap, line, lines, cols int // cols: one or two vectors
 }
 
-// fromPatch is B times d. The conversions forbid fusing; with these factors it would change nothing.
+// fromPatch is B times d. The conversions forbid fusing; with factors 2 and 1/2 it would change nothing.
 func fromPatch(d0, d1, d2, d3, d4, d5 float32) (t0, t1, t2, t3, t4, t5 float32) {
-	c, f := d4-d2, d3-d1
-	a, b := d4-float32(4*d2), d3-float32(4*d1)
-	t0 = c + float32(4*(d0-d2))
-	t1, t2 = a+b, a-b
-	t3, t4 = c+float32(2*f), c-float32(2*f)
-	t5 = (d5 - d3) - float32(4*f)
+	e, f := d4-float32(2*d2), d4-float32(.5*d2)
+	g, h := float32((d3-float32(2*d1))*pointA), float32((d3-float32(.5*d1))*pointB)
+	t0 = (d0 - float32(2*d2)) + f
+	t1, t2 = e+g, e-g
+	t3, t4 = f+h, f-h
+	t5 = (d5 - float32(2*d3)) + (d1 - float32(.5*d3))
 	return
 }
 
 // toPatch is A times m.
 func toPatch(m0, m1, m2, m3, m4, m5 float32) (y0, y1, y2, y3 float32) {
-	p, q, r, s := m1+m2, m1-m2, m3+m4, m3-m4
+	p, q, r, s := m1+m2, float32((m1-m2)*pointA), m3+m4, float32((m3-m4)*pointB)
 	y0 = (m0 + p) + r
-	y1 = q + float32(2*s)
-	y2 = p + float32(4*r)
-	y3 = (m5 + q) + float32(8*s)
+	y1 = q + s
+	y2 = float32(.5*p) + float32(2*r)
+	y3 = (m5 + float32(.5*q)) + float32(2*s)
 	return
 }
 
 // fromFilter is G times g.
 func fromFilter(g0, g1, g2 float32) (u [patchSide]float32) {
-	const sixth = float32(1) / 6
-	e, h, k := g0+g2, g2+float32(g0*.25), float32(g1*.5)
-	return [patchSide]float32{g0 * .25, (e + g1) * -sixth, (e - g1) * -sixth, (h + k) * sixth, (h - k) * sixth, g2}
+	const third, sixth = float32(2) / 3, float32(1) / 6
+	e, f := g0+float32(.5*g2), g0+float32(2*g2)
+	h, k := float32(g1*pointA), float32(g1*pointB)
+	return [patchSide]float32{g0, (e + h) * -third, (e - h) * -third, (f + k) * sixth, (f - k) * sixth, g2}
 }
 
 func portableWinogradInput(t winogradInput) {
