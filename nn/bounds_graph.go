@@ -110,7 +110,9 @@ func (b *boundsBuilder) network(spec Spec, in interval) *gorgonia.Node {
 		return nil
 	}
 	for _, l := range layers[:len(layers)-1] {
-		in = b.layer(in, l)
+		if in = b.layer(in, l); b.err != nil {
+			return nil
+		}
 	}
 	return b.last(in, spec.Classes)
 }
@@ -134,8 +136,10 @@ func (b *boundsBuilder) ensemble(spec Spec, in interval) (sum *gorgonia.Node) {
 
 func (b *boundsBuilder) layer(in interval, l Layer) interval {
 	switch l.Type {
-	case "conv", "maxpool", "avgpool":
+	case "conv", "maxpool", "avgpool", "globalavgpool":
 		return b.windowed(in, l)
+	case "leaky_relu", "sigmoid", "tanh":
+		return b.monotone(in, l)
 	case "dense":
 		return b.dense(in, l)
 	case "relu":
@@ -178,34 +182,6 @@ func (b *boundsBuilder) largest(in interval) *gorgonia.Node {
 		return in.upper
 	}
 	return b.add(b.relu(in.upper), b.relu(b.scale(in.lower, -1)))
-}
-
-func (b *boundsBuilder) windowed(in interval, l Layer) interval {
-	w, err := l.window(in.shape)
-	if err != nil {
-		b.fail(err)
-		return in
-	}
-	in.shape = Shape{w.OutH(), w.OutW(), in.shape.C}
-	switch l.Type {
-	case "maxpool": // monotone
-		pool := func(x *gorgonia.Node) *gorgonia.Node {
-			return b.do(func() (*gorgonia.Node, error) { return op.MaxPool(x, w) })
-		}
-		in.lower, in.upper = pool(in.lower), pool(in.upper)
-		return in
-	case "avgpool":
-		pool := func(x *gorgonia.Node) (*gorgonia.Node, error) { return op.AvgPool(x, w) }
-		return b.affine(in, w.KH*w.KW, pool, pool)
-	}
-	in.shape.C = l.Out
-	n := w.KH * w.KW * w.C
-	weight, bias := b.weights(2)
-	return b.affine(in, n, func(x *gorgonia.Node) (*gorgonia.Node, error) {
-		return op.Conv(x, b.own(weight), b.own(bias), w)
-	}, func(x *gorgonia.Node) (*gorgonia.Node, error) {
-		return op.Conv(x, b.of(weight, "|.|", absolute(weight)), b.of(bias, "margin", margin(bias, rounding(n))), w)
-	})
 }
 
 func (b *boundsBuilder) flatten(in interval) interval {
@@ -291,7 +267,9 @@ func (b *boundsBuilder) residual(in interval, l Layer) interval {
 	branch := func(layers []Layer) interval {
 		at := in
 		for _, inner := range layers {
-			at = b.layer(at, inner)
+			if at = b.layer(at, inner); b.err != nil {
+				break
+			}
 		}
 		return at
 	}

@@ -176,7 +176,8 @@ func (c *compiler) kernel(n *gorgonia.Node, kernel device.Op, children []*gorgon
 // perParameter reports whether a kernel's result has no rows.
 func perParameter(o device.Op) bool {
 	switch o.(type) {
-	case device.ConvWeightGrad, device.DenseWeightGrad, device.BiasGrad, device.BatchNormGammaGrad, device.BatchNormTrainGammaGrad:
+	case device.ConvWeightGrad, device.GroupConvWeightGrad, device.DenseWeightGrad, device.BiasGrad,
+		device.BatchNormGammaGrad, device.BatchNormTrainGammaGrad, device.GroupNormGammaGrad:
 		return true
 	}
 	return false

@@ -23,6 +23,12 @@ func OpFLOPs(o device.Op) float64 {
 		return conv(op.Window, op.Out)
 	case device.ConvWeightGrad:
 		return conv(op.Window, op.Out)
+	case device.GroupConv:
+		return conv(op.Window, op.Out) / float64(op.Groups)
+	case device.GroupConvInputGrad:
+		return conv(op.Window, op.Out) / float64(op.Groups)
+	case device.GroupConvWeightGrad:
+		return conv(op.Window, op.Out) / float64(op.Groups)
 	case device.Dense:
 		return 2 * float64(op.In) * float64(op.Out)
 	case device.DenseInputGrad:

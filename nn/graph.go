@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"rampart/nn/device"
 	"rampart/nn/op"
 )
 
@@ -160,8 +161,13 @@ var errFlat = errors.New("needs images, but the layers before have flattened the
 
 func (b *builder) layer(c *cursor, l Layer, classes int) (err error) {
 	switch l.Type {
-	case "conv", "maxpool", "avgpool":
+	case "conv", "maxpool", "avgpool", "globalavgpool":
 		return b.windowed(c, l)
+	case "gelu", "leaky_relu", "sigmoid", "silu", "tanh":
+		f, slope := l.activation()
+		c.node, err = op.Activation(c.node, f, slope)
+	case "groupnorm", "layernorm":
+		return b.ownNorm(c, l)
 	case "dense":
 		return b.dense(c, l, classes)
 	case "relu":
@@ -193,13 +199,29 @@ func (b *builder) windowed(c *cursor, l Layer) error {
 	switch l.Type {
 	case "maxpool":
 		c.node, err = op.MaxPool(c.node, w)
-	case "avgpool":
+	case "avgpool", "globalavgpool":
 		c.node, err = op.AvgPool(c.node, w)
 	default:
-		c.shape.C = l.Out
-		name, init := b.name(l, "conv"), l.init()
-		weight := b.param(param{name: name + ".weight", shape: []int{w.KH, w.KW, w.C, l.Out}, init: init})
-		bias := b.param(param{name: name + ".bias", shape: []int{l.Out}, fill: float32(init.Bias)})
+		return b.conv(c, l, w)
+	}
+	return err
+}
+
+func (b *builder) conv(c *cursor, l Layer, w device.Window) (err error) {
+	c.shape.C = l.Out
+	groups := max(l.Groups, 1)
+	if w.C%groups != 0 || l.Out%groups != 0 {
+		return fmt.Errorf("%d channels in and %d out do not fall into %d groups", w.C, l.Out, groups)
+	}
+	name, init := b.name(l, "conv"), l.init()
+	weight := b.param(param{name: name + ".weight", shape: []int{w.KH, w.KW, w.C / groups, l.Out}, init: init})
+	var bias *gorgonia.Node
+	if !l.NoBias {
+		bias = b.param(param{name: name + ".bias", shape: []int{l.Out}, fill: float32(init.Bias)})
+	}
+	if groups > 1 {
+		c.node, err = op.GroupConv(c.node, weight, bias, w, groups)
+	} else {
 		c.node, err = op.Conv(c.node, weight, bias, w)
 	}
 	return err
@@ -256,6 +278,26 @@ func (b *builder) batchNorm(c *cursor, l Layer) (err error) {
 		c.node, err = op.BatchNormTrain(c.node, gamma, beta, mean, variance, batchNormEpsilon, batchNormMomentum)
 	} else {
 		c.node, err = op.BatchNorm(c.node, gamma, beta, mean, variance, batchNormEpsilon)
+	}
+	return err
+}
+
+// ownNorm normalises each example by its own statistics, by groups of channels or by positions.
+func (b *builder) ownNorm(c *cursor, l Layer) (err error) {
+	channels, prefix := c.shape.C, map[string]string{"groupnorm": "gn", "layernorm": "ln"}[l.Type]
+	if c.flat {
+		if c.flattened != (Shape{}) {
+			return errors.New("must come before flatten or after a dense layer")
+		}
+		channels = c.features
+	}
+	name := b.name(l, prefix)
+	gamma := b.param(param{name: name + ".weight", shape: []int{channels}, fill: 1})
+	beta := b.param(param{name: name + ".bias", shape: []int{channels}})
+	if l.Type == "layernorm" {
+		c.node, err = op.LayerNorm(c.node, gamma, beta, batchNormEpsilon)
+	} else {
+		c.node, err = op.GroupNorm(c.node, gamma, beta, l.Groups, batchNormEpsilon)
 	}
 	return err
 }

@@ -12,7 +12,7 @@ import (
 
 // Layer is one entry of a network's list of layers, and of `[[model.layer]]` in a config.
 type Layer struct {
-	// Type is conv, dense, maxpool, avgpool, relu, batchnorm, residual, dropout or flatten.
+	// Type is one of layerTypes.
 	Type string `toml:"type" json:"type"`
 	// Name prefixes the weights' names ("conv1.weight"); it is counted up by type when empty.
 	Name string `toml:"name,omitempty" json:"name,omitempty"`
@@ -21,11 +21,16 @@ type Layer struct {
 	// Kernel and Stride are those of a window; a pooling's stride is its kernel when 0, a
 	// convolution's 1. Padding is "valid" (none, the default), "same" (TensorFlow's: the output
 	// is the input divided by the stride, rounded up) or a number of pixels on each side.
-	Kernel  int     `toml:"kernel,omitempty" json:"kernel,omitempty"`
-	Stride  int     `toml:"stride,omitempty" json:"stride,omitempty"`
-	Padding string  `toml:"padding,omitempty" json:"padding,omitempty"`
-	Rate    float64 `toml:"rate,omitempty" json:"rate,omitempty"` // dropout
-	Init    *Init   `toml:"init,omitempty" json:"init,omitempty"` // of conv and dense; Kaiming when nil
+	Kernel  int    `toml:"kernel,omitempty" json:"kernel,omitempty"`
+	Stride  int    `toml:"stride,omitempty" json:"stride,omitempty"`
+	Padding string `toml:"padding,omitempty" json:"padding,omitempty"`
+	// Groups divides the channels of a conv, each group of outputs seeing its own inputs (as many
+	// groups as channels make it depthwise), or of a groupnorm. A conv with NoBias adds nothing.
+	Groups int     `toml:"groups,omitempty" json:"groups,omitempty"`
+	NoBias bool    `toml:"no_bias,omitempty" json:"no_bias,omitempty"`
+	Slope  float64 `toml:"slope,omitempty" json:"slope,omitempty"` // of leaky_relu below 0; 0.01 when 0
+	Rate   float64 `toml:"rate,omitempty" json:"rate,omitempty"`   // dropout
+	Init   *Init   `toml:"init,omitempty" json:"init,omitempty"`   // of conv and dense; Kaiming when nil
 	// Body and Shortcut are a residual block's two branches, whose results are added; an empty
 	// Shortcut is the identity.
 	Body     []Layer `toml:"layer,omitempty" json:"layer,omitempty"`
@@ -41,7 +46,12 @@ type Init struct {
 	Bias    float64 `toml:"bias,omitempty" json:"bias,omitempty"`
 }
 
-var layerTypes = []string{"avgpool", "batchnorm", "conv", "dense", "dropout", "flatten", "maxpool", "relu", "residual"}
+var layerTypes = []string{"avgpool", "batchnorm", "conv", "dense", "dropout", "flatten", "gelu", "globalavgpool", "groupnorm",
+	"layernorm", "leaky_relu", "maxpool", "relu", "residual", "sigmoid", "silu", "tanh"}
+
+// activations are the layer types of device.Activation.
+var activations = map[string]device.Func{"gelu": device.GELU, "leaky_relu": device.LeakyReLU, "sigmoid": device.Sigmoid,
+	"silu": device.SiLU, "tanh": device.Tanh}
 
 // maxOut bounds the channels and features of a layer.
 const maxOut = 1 << 20
@@ -56,6 +66,9 @@ func (l Layer) Validate() error {
 	}
 	if l.Out > maxOut {
 		return registry.Errorf("out", "%d is too large: the largest that is allowed is %d", l.Out, maxOut)
+	}
+	if err := l.misplaced(); err != nil {
+		return err
 	}
 	switch l.Type {
 	case "conv", "maxpool", "avgpool":
@@ -75,6 +88,10 @@ func (l Layer) Validate() error {
 		if l.Out < 0 {
 			return registry.Errorf("out", "%d must not be negative", l.Out)
 		}
+	case "groupnorm":
+		if l.Groups < 1 {
+			return registry.Errorf("groups", "groupnorm needs a number of groups above 0, not %d", l.Groups)
+		}
 	case "dropout":
 		if !(l.Rate > 0 && l.Rate < 1) {
 			return registry.Errorf("rate", "dropout needs a rate between 0 and 1, not %v", l.Rate)
@@ -93,6 +110,38 @@ func (l Layer) Validate() error {
 		return l.Init.Validate()
 	}
 	return nil
+}
+
+// misplaced reports options of other layers, which would change nothing.
+func (l Layer) misplaced() error {
+	switch {
+	case l.Groups < 0:
+		return registry.Errorf("groups", "%d must not be negative", l.Groups)
+	case l.Groups > 0 && l.Type != "conv" && l.Type != "groupnorm":
+		return registry.Errorf("groups", "a %s has no groups", l.Type)
+	case l.NoBias && l.Type != "conv":
+		return registry.Errorf("no_bias", "only a conv can do without its bias, not a %s", l.Type)
+	case l.Slope != 0 && l.Type != "leaky_relu":
+		return registry.Errorf("slope", "a %s has no slope", l.Type)
+	case !(l.Slope >= 0 && l.Slope < 1):
+		return registry.Errorf("slope", "%v must lie in [0,1); 0 stands for %v", l.Slope, leakySlope)
+	}
+	return nil
+}
+
+// leakySlope is PyTorch's default.
+const leakySlope = 0.01
+
+// activation is the function of an activation layer, with its slope.
+func (l Layer) activation() (f device.Func, slope float32) {
+	f = activations[l.Type]
+	if f == device.LeakyReLU {
+		slope = leakySlope
+		if l.Slope != 0 {
+			slope = float32(l.Slope)
+		}
+	}
+	return f, slope
 }
 
 // Validate reports an unknown initialiser.
@@ -127,6 +176,10 @@ func (l Layer) padding() (int, error) {
 // window places the layer's kernel on an input.
 func (l Layer) window(in Shape) (device.Window, error) {
 	w := device.Window{H: in.H, W: in.W, C: in.C, KH: l.Kernel, KW: l.Kernel, Stride: l.Stride}
+	if l.Type == "globalavgpool" {
+		w.KH, w.KW, w.Stride = in.H, in.W, 1
+		return w, nil
+	}
 	if w.Stride == 0 {
 		w.Stride = 1
 		if l.Type != "conv" {

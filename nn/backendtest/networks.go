@@ -59,6 +59,15 @@ func Networks() []Network {
 			maxpool(2, 0, ""), dense(0)),
 		custom("dropout", 5, 5, 2, dropout(0.2), conv(4, 3, 1, ""), relu, dropout(0.5), flat, dense(11), relu, dropout(0.4), dense(0)),
 		custom("wide dense layers", 4, 4, 1, dense(130), relu, dense(67), relu, dense(0)),
+		custom("conv without bias, global pooling", 6, 5, 2, plain(conv(4, 3, 1, "same")), relu, plain(conv(5, 2, 2, "")), nn.Layer{Type: "globalavgpool"}, dense(0)),
+		custom("depthwise conv", 7, 6, 3, grouped(conv(3, 3, 1, "same"), 3), relu, plain(grouped(conv(6, 3, 2, "1"), 3)), relu, dense(0)),
+		custom("conv in groups", 6, 6, 2, conv(8, 3, 1, "same"), relu, plain(grouped(conv(12, 3, 1, ""), 4)), relu, grouped(conv(4, 1, 2, ""), 2), dense(0)),
+		custom("group norm", 6, 6, 2, conv(6, 3, 1, "same"), nn.Layer{Type: "groupnorm", Groups: 3}, relu, dense(8), nn.Layer{Type: "groupnorm", Groups: 2}, dense(0)),
+		custom("layer norm", 5, 5, 2, conv(6, 3, 1, "same"), nn.Layer{Type: "layernorm"}, relu, dense(8), nn.Layer{Type: "layernorm"}, relu, dense(0)),
+		custom("leaky relu", 6, 6, 1, conv(5, 3, 1, "same"), nn.Layer{Type: "leaky_relu"}, maxpool(2, 0, ""), dense(9), nn.Layer{Type: "leaky_relu", Slope: 0.3}, dense(0)),
+		custom("gelu", 5, 5, 2, conv(5, 3, 1, "same"), nn.Layer{Type: "gelu"}, dense(9), nn.Layer{Type: "gelu"}, dense(0)),
+		custom("silu", 5, 5, 2, conv(5, 3, 1, "same"), nn.Layer{Type: "silu"}, dense(9), nn.Layer{Type: "silu"}, dense(0)),
+		custom("sigmoid and tanh", 5, 5, 2, conv(5, 3, 1, "same"), nn.Layer{Type: "tanh"}, dense(9), nn.Layer{Type: "sigmoid"}, dense(0)),
 		registered("mlp", 5, 5, 3),
 		registered("fast_cnn", 12, 12, 1),
 		registered("madry_cnn", 12, 12, 1),
@@ -121,8 +130,10 @@ var (
 	bnorm = nn.Layer{Type: "batchnorm"}
 )
 
-func dense(out int) nn.Layer        { return nn.Layer{Type: "dense", Out: out} }
-func dropout(rate float64) nn.Layer { return nn.Layer{Type: "dropout", Rate: rate} }
+func plain(l nn.Layer) nn.Layer               { l.NoBias = true; return l }
+func grouped(l nn.Layer, groups int) nn.Layer { l.Groups = groups; return l }
+func dense(out int) nn.Layer                  { return nn.Layer{Type: "dense", Out: out} }
+func dropout(rate float64) nn.Layer           { return nn.Layer{Type: "dropout", Rate: rate} }
 func window(kind string, out, kernel, stride int, padding string) nn.Layer {
 	return nn.Layer{Type: kind, Out: out, Kernel: kernel, Stride: stride, Padding: padding}
 }

@@ -20,6 +20,10 @@ func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
 	case device.BatchNorm, device.BatchNormInputGrad, device.BatchNormGammaGrad,
 		device.BatchNormTrain, device.BatchNormTrainInputGrad, device.BatchNormTrainGammaGrad:
 		return e.bindNorm(i, instr), nil
+	case device.GroupConv, device.GroupConvInputGrad, device.GroupConvWeightGrad:
+		return e.bindGroupConv(i, instr), nil
+	case device.GroupNorm, device.GroupNormInputGrad, device.GroupNormGammaGrad:
+		e.bindGroupNorm(i, instr)
 	case device.BiasGrad:
 		e.whole[i] = batchKernel{units: 1, run: func(f *frame, _ int) {
 			n := e.call.Rows * e.p.Buffers[in[0]].Size
@@ -41,6 +45,14 @@ func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
 		row(func(f *frame, r, n int) { kernel.ReLU(f.at(out[0], r, n), f.at(in[0], r, n)) })
 	case device.ReLUGrad:
 		row(func(f *frame, r, n int) { kernel.ReLUGrad(f.at(out[0], r, n), f.at(in[0], r, n), f.at(in[1], r, n)) })
+	case device.Activation:
+		row(func(f *frame, r, n int) {
+			kernel.Activation(op.Func, op.Slope, f.at(out[0], r, n), f.at(in[0], r, n))
+		})
+	case device.ActivationGrad:
+		row(func(f *frame, r, n int) {
+			kernel.ActivationGrad(op.Func, op.Slope, f.at(out[0], r, n), f.at(in[0], r, n), f.at(in[1], r, n))
+		})
 	case device.Normalize:
 		mean, std := device.DecodeFloats(op.Mean), device.DecodeFloats(op.Std)
 		scale, shift := make([]float32, len(std)), make([]float32, len(std))
@@ -112,7 +124,7 @@ func (e *executable) bindConv(i int, instr device.Instr) (scratch int) {
 		op.ReLU = false // the packed weights are the same with it and without
 		w := e.packed(e.p.Buffers[in[1]].Param, op, k.PackedForward(), k.PackForward)
 		e.kernels[i] = func(f *frame, r, n int) {
-			k.Forward(f.at(out[0], r, n), f.at(in[0], r, n), w.data, f.all(in[2]), relu, f.scratch)
+			k.Forward(f.at(out[0], r, n), f.at(in[0], r, n), w.data, bias(f, in), relu, f.scratch)
 		}
 		return k.Scratch()
 	case device.ConvInputGrad:

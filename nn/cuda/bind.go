@@ -72,7 +72,7 @@ func (e *executable) bind(instr device.Instr) (s step, workspace int, err error)
 	case device.DropoutGrad:
 		return simple(func() { e.dropout(in[0], out[0], op.Size, op.Rate, op.Layer) }, "dropout")
 	}
-	return nil, 0, fmt.Errorf("no kernel for %T", instr.Op)
+	return nil, 0, fmt.Errorf("%T: %w", instr.Op, device.ErrNoKernel)
 }
 
 // bindAffine normalises by channel with constants.

@@ -73,9 +73,15 @@ func (e *executable) bindConv(instr device.Instr) (step, int, error) {
 	switch op := instr.Op.(type) {
 	case device.Conv:
 		p := window(op.Window)
+		bias := func() value { return ptr(e.addr[in[2]]) }
+		if len(in) == 2 {
+			none := d.New(op.Out)
+			e.fixed = append(e.fixed, none)
+			bias = func() value { return ptr(address(none)) }
+		}
 		return func() {
 			t, g := d.product(e.rows*op.OutH()*op.OutW(), op.Out, 1)
-			list := append([]value{ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), ptr(e.addr[in[2]]), ptr(e.addr[out[0]])}, p[:]...)
+			list := append([]value{ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), bias(), ptr(e.addr[out[0]])}, p[:]...)
 			d.launch("conv"+t.suffix, g, append(list, i(op.Out), i(e.rows), boolean(op.ReLU))...)
 		}, 0, d.need("conv")
 	case device.ConvInputGrad:

@@ -3,7 +3,10 @@
 // as nn/cpu runs it. Nothing here computes anything.
 package device
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Device is one processor with its memory.
 type Device interface {
@@ -18,6 +21,9 @@ type Device interface {
 	// where a gradient is not finite.
 	Update(u Optimizer, params *Parameters, lr float32, step int) error
 }
+
+// ErrNoKernel is what Load's error wraps where the device has no kernel for one of the program's ops.
+var ErrNoKernel = errors.New("the device has no kernel for it: run on the processor, with -device cpu")
 
 // Tensor is memory of a device: a row of float32 values without a shape.
 type Tensor interface {

@@ -59,7 +59,8 @@ func (w Window) OutW() int { return (w.W+w.PadLeft+w.PadRight-w.KW)/w.Stride + 1
 
 // The kernels. Each comment lists inputs -> outputs.
 type (
-	// Conv is a convolution with bias: x, w [KH,KW,C,Out], b -> y [OutH,OutW,Out], with ReLU on top if set.
+	// Conv is a convolution: x, w [KH,KW,C,Out], b -> y [OutH,OutW,Out], with ReLU on top if set. The
+	// bias b is left out where there is none.
 	Conv struct {
 		Window
 		Out  int
@@ -74,6 +75,23 @@ type (
 	ConvWeightGrad struct {
 		Window
 		Out int
+	}
+	// GroupConv is a convolution in groups: x, w [KH,KW,C/Groups,Out], b -> y [OutH,OutW,Out]. Output
+	// channels g*Out/Groups.. see input channels g*C/Groups.. only; Groups = C is depthwise. The bias
+	// is left out where there is none.
+	GroupConv struct {
+		Window
+		Out, Groups int
+	}
+	// GroupConvInputGrad: w, dy -> dx.
+	GroupConvInputGrad struct {
+		Window
+		Out, Groups int
+	}
+	// GroupConvWeightGrad: x, dy -> dw, summed over rows.
+	GroupConvWeightGrad struct {
+		Window
+		Out, Groups int
 	}
 	// BiasGrad sums dy over rows and positions: dy [.., Channels] -> db [Channels].
 	BiasGrad struct{ Channels int }
@@ -102,6 +120,18 @@ type (
 	ReLU struct{ Size int }
 	// ReLUGrad: y, dy -> dx = dy where y > 0, else 0.
 	ReLUGrad struct{ Size int }
+	// Activation: x -> Func(x).
+	Activation struct {
+		Size  int
+		Func  Func
+		Slope float32 // of LeakyReLU below 0
+	}
+	// ActivationGrad: x, dy -> dx = dy*Func'(x).
+	ActivationGrad struct {
+		Size  int
+		Func  Func
+		Slope float32
+	}
 	// Normalize: x -> (x-Mean)/Std by channel.
 	Normalize struct{ Mean, Std string } // by EncodeFloats, so that the struct is comparable
 	// NormalizeGrad: dy -> dy/Std.
@@ -159,6 +189,25 @@ type (
 		Epsilon             float32
 	}
 
+	// GroupNorm normalises with the statistics of each example: x, gamma, beta -> y. An example is
+	// Samples blocks [Positions, Channels]; mean and variance are those of one of Groups equal parts
+	// of the channels of one block. Group normalisation has one block, and layer normalisation over
+	// the channels a block and a group for each position.
+	GroupNorm struct {
+		Samples, Positions, Channels, Groups int
+		Epsilon                              float32
+	}
+	// GroupNormInputGrad: x, gamma, dy -> dx.
+	GroupNormInputGrad struct {
+		Samples, Positions, Channels, Groups int
+		Epsilon                              float32
+	}
+	// GroupNormGammaGrad: x, dy -> dgamma. (dbeta is BiasGrad.)
+	GroupNormGammaGrad struct {
+		Samples, Positions, Channels, Groups int
+		Epsilon                              float32
+	}
+
 	// LogMeanSoftmax: logits of each member -> log of the mean of their softmaxes.
 	LogMeanSoftmax struct{ Members, Classes int }
 	// LogMeanSoftmaxGrad: logits of each member, dy -> gradient for member Index.
@@ -184,6 +233,22 @@ type (
 		Batch   bool
 	}
 )
+
+// Func is a function of one variable.
+type Func int
+
+// The functions of Activation.
+const (
+	LeakyReLU Func = iota // x where it is above 0, Slope*x elsewhere
+	GELU                  // x*P(N(0,1) <= x) (Hendrycks and Gimpel 2016), not its approximation by tanh
+	SiLU                  // x*Sigmoid(x) (Ramachandran et al. 2017: swish)
+	Sigmoid               // 1/(1+exp(-x))
+	Tanh
+)
+
+func (f Func) String() string {
+	return [...]string{"leaky_relu", "gelu", "silu", "sigmoid", "tanh"}[f]
+}
 
 // VoteFloor keeps the logarithm of a Vote finite.
 const VoteFloor = 0x1p-126
@@ -213,6 +278,14 @@ func (BatchNormGammaGrad) Rowwise() bool      { return false }
 func (BatchNormTrain) Rowwise() bool          { return false }
 func (BatchNormTrainInputGrad) Rowwise() bool { return false }
 func (BatchNormTrainGammaGrad) Rowwise() bool { return false }
+func (GroupConv) Rowwise() bool               { return true }
+func (GroupConvInputGrad) Rowwise() bool      { return true }
+func (GroupConvWeightGrad) Rowwise() bool     { return false }
+func (Activation) Rowwise() bool              { return true }
+func (ActivationGrad) Rowwise() bool          { return true }
+func (GroupNorm) Rowwise() bool               { return true }
+func (GroupNormInputGrad) Rowwise() bool      { return true }
+func (GroupNormGammaGrad) Rowwise() bool      { return false }
 func (LogMeanSoftmax) Rowwise() bool          { return true }
 func (LogMeanSoftmaxGrad) Rowwise() bool      { return true }
 func (Vote) Rowwise() bool                    { return true }

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -117,6 +118,44 @@ func TestGradients(t *testing.T) {
 	} {
 		inputs, f := convCase(c.n, c.win, c.out)
 		cases = append(cases, testCase{c.name, inputs, f, convOps})
+	}
+	plain := window(4, 5, 2, 3, 3, 1, 1, 1, 1, 1)
+	cases = append(cases, testCase{"conv without bias", []input{random("x", 1, 2, 4, 5, 2), random("w", 2, 3, 3, 2, 3)}, func(in nodes) (*gorgonia.Node, error) {
+		return Conv(in[0], in[1], nil, plain)
+	}, convOps[1:]})
+	for _, c := range []struct {
+		name   string
+		win    device.Window
+		out    int
+		groups int
+		bias   bool
+	}{
+		{"depthwise conv", window(4, 5, 3, 3, 3, 1, 1, 1, 1, 1), 3, 3, true},
+		{"depthwise conv, 2 outputs a channel, stride 2", window(6, 5, 2, 3, 2, 2, 0, 1, 1, 0), 4, 2, false},
+		{"conv in 2 groups", window(4, 4, 4, 3, 3, 1, 1, 1, 1, 1), 6, 2, false},
+		{"conv in 1 group", window(3, 3, 2, 2, 2, 1), 3, 1, true},
+	} {
+		inputs := []input{random("x", 1, 2, c.win.H, c.win.W, c.win.C), random("w", 2, c.win.KH, c.win.KW, c.win.C/c.groups, c.out), random("b", 3, c.out)}
+		ops := []string{"BiasGrad(dy)", "GroupConvInputGrad(w,dy)", "GroupConvWeightGrad(x,dy)"}
+		f := func(in nodes) (*gorgonia.Node, error) { return GroupConv(in[0], in[1], in[2], c.win, c.groups) }
+		if !c.bias {
+			inputs, ops = inputs[:2], ops[1:]
+			f = func(in nodes) (*gorgonia.Node, error) { return GroupConv(in[0], in[1], nil, c.win, c.groups) }
+		}
+		cases = append(cases, testCase{c.name, inputs, f, ops})
+	}
+	groupOps := []string{"BiasGrad(dy)", "GroupNormGammaGrad(x,dy)", "GroupNormInputGrad(x,gamma,dy)"}
+	for _, groups := range []int{1, 2, 4} {
+		cases = append(cases, testCase{fmt.Sprintf("group norm of %d groups", groups), []input{random("x", 1, 2, 2, 3, 4), random("gamma", 2, 4), random("beta", 3, 4)},
+			func(in nodes) (*gorgonia.Node, error) { return GroupNorm(in[0], in[1], in[2], groups, 1e-3) }, groupOps})
+	}
+	layerNorm := func(in nodes) (*gorgonia.Node, error) { return LayerNorm(in[0], in[1], in[2], 1e-3) }
+	cases = append(cases, testCase{"layer norm on images", []input{random("x", 1, 2, 2, 2, 5), random("gamma", 2, 5), random("beta", 3, 5)}, layerNorm, groupOps},
+		testCase{"layer norm", []input{random("x", 1, 3, 7), random("gamma", 2, 7), random("beta", 3, 7)}, layerNorm, groupOps})
+	for f, slope := range map[device.Func]float32{device.LeakyReLU: 0.1, device.GELU: 0, device.SiLU: 0, device.Sigmoid: 0, device.Tanh: 0} {
+		cases = append(cases, testCase{f.String(), []input{random("x", 1, 2, 2, 2, 3)}, func(in nodes) (*gorgonia.Node, error) {
+			return Activation(in[0], f, slope)
+		}, []string{"ActivationGrad(x,dy)"}})
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -15,6 +15,8 @@ func rules() []rule {
 		maxPool{}, maxPoolGrad{}, avgPool{}, avgPoolGrad{}, relu{}, reluGrad{}, normalize{}, normalizeGrad{},
 		add{}, scale{}, view{}, dropout{}, dropoutGrad{}, batchNorm{}, batchNormInputGrad{}, batchNormGammaGrad{},
 		batchNormTrain{}, batchNormTrainInputGrad{}, batchNormTrainGammaGrad{},
+		plainConv{}, groupConv{}, plainGroupConv{}, groupConvInputGrad{}, groupConvWeightGrad{},
+		groupNorm{}, groupNormInputGrad{}, groupNormGammaGrad{}, activation{}, activationGrad{},
 		logMeanSoftmax{}, logMeanSoftmaxGrad{}, vote{}, stack{}, stackGrad{}, concat{}, part{}, head{}, headGrad{},
 	}
 }

@@ -58,6 +58,26 @@ func TestValues(t *testing.T) {
 			func(in nodes) (*gorgonia.Node, error) { return Vote(in) }, []float32{0, float32(math.Log(0x1p-126 / 3.))}},
 		{"concat", []input{given("a", []int{1, 2, 1, 1}, 1, 2), given("b", []int{1, 2, 1, 2}, 3, 4, 5, 6)},
 			func(in nodes) (*gorgonia.Node, error) { return Concat(in[0], in[1]) }, []float32{1, 3, 4, 2, 5, 6}},
+		{"convolution in two groups", []input{given("x", []int{1, 1, 1, 4}, 1, 2, 3, 4), given("w", []int{1, 1, 2, 2}, 10, 20, 30, 40), given("b", []int{2}, 0.5, -0.5)},
+			func(in nodes) (*gorgonia.Node, error) {
+				return GroupConv(in[0], in[1], in[2], window(1, 1, 4, 1, 1, 1), 2)
+			}, []float32{1*10 + 2*30 + 0.5, 3*20 + 4*40 - 0.5}},
+		{"depthwise convolution", []input{given("x", []int{1, 2, 1, 2}, 1, 2, 3, 4), given("w", []int{2, 1, 1, 2}, 10, 20, 30, 40)},
+			func(in nodes) (*gorgonia.Node, error) {
+				return GroupConv(in[0], in[1], nil, window(2, 1, 2, 2, 1, 1), 2)
+			},
+			[]float32{1*10 + 3*30, 2*20 + 4*40}},
+		{"group norm", []input{given("x", []int{1, 1, 2, 4}, 1, 3, 0, 0, 1, 3, 8, 8), given("gamma", []int{4}, 1, 2, 1, 1), given("beta", []int{4}, 0, 0, 0, 10)},
+			func(in nodes) (*gorgonia.Node, error) { return GroupNorm(in[0], in[1], in[2], 2, 1e-12) },
+			[]float32{-1, 2, -1, 9, -1, 2, 1, 11}},
+		{"layer norm", []input{given("x", []int{1, 1, 2, 2}, 1, 3, 20, 10), given("gamma", []int{2}, 1, 2), given("beta", []int{2}, 0, 1)},
+			func(in nodes) (*gorgonia.Node, error) { return LayerNorm(in[0], in[1], in[2], 1e-12) }, []float32{-1, 3, 1, -1}},
+		// PyTorch's F.gelu, F.silu, torch.sigmoid and torch.tanh agree, but F.gelu(-4) to 3e-4 only: it cancels.
+		{"leaky relu", []input{given("x", []int{1, 3}, -2, 0, 3)}, activate(device.LeakyReLU, 0.25), []float32{-0.5, 0, 3}},
+		{"gelu", []input{given("x", []int{1, 4}, -4, -1, 0.5, 3)}, activate(device.GELU, 0), []float32{-1.26685e-4, -0.15865526, 0.34573123, 2.9959507}},
+		{"silu", []input{given("x", []int{1, 4}, -20, -1, 0.5, 3)}, activate(device.SiLU, 0), []float32{-4.1223072e-08, -0.26894143, 0.31122968, 2.8577223}},
+		{"sigmoid", []input{given("x", []int{1, 4}, -80, -1, 0.5, 3)}, activate(device.Sigmoid, 0), []float32{1.8048513e-35, 0.26894143, 0.62245935, 0.95257413}},
+		{"tanh", []input{given("x", []int{1, 4}, -9, -1, 0.5, 3)}, activate(device.Tanh, 0), []float32{-0.99999994, -0.7615942, 0.46211717, 0.9950548}},
 		{"stack", []input{given("a", []int{2, 2}, 1, 2, 3, 4), given("b", []int{2, 2}, 5, 6, 7, 8)},
 			func(in nodes) (*gorgonia.Node, error) { return Stack(in) }, []float32{1, 2, 5, 6, 3, 4, 7, 8}},
 	}
@@ -75,6 +95,10 @@ func TestValues(t *testing.T) {
 			}
 		})
 	}
+}
+
+func activate(f device.Func, slope float32) builder {
+	return func(in nodes) (*gorgonia.Node, error) { return Activation(in[0], f, slope) }
 }
 
 // TestMaxPoolTies: the first of equals in the window's order (ky, kx) gets the gradient.
