@@ -81,8 +81,8 @@ type Average struct {
 // Add moves the average by rate towards a model's weights.
 func (a *Average) Add(m *Model, rate float64) {
 	if a.values == nil {
-		a.values = make([][]float32, len(m.params.List))
-		for i, p := range m.params.List {
+		a.values = make([][]float32, len(m.own()))
+		for i, p := range m.own() {
 			if !p.Frozen {
 				a.values[i] = make([]float32, p.Value.Len())
 				a.scratch = append(a.scratch, make([]float32, max(0, p.Value.Len()-len(a.scratch)))...)

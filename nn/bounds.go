@@ -35,7 +35,7 @@ func NewBounds(m *Model, rows int) (*Bounds, error) {
 	if err != nil {
 		return nil, fmt.Errorf("interval bounds: %w", err)
 	}
-	b := &Bounds{model: m, rows: rows, graph: g, derived: list, params: &device.Parameters{}, host: make([][]float32, len(m.params.List))}
+	b := &Bounds{model: m, rows: rows, graph: g, derived: list, params: &device.Parameters{}, host: make([][]float32, len(m.own()))}
 	for i, d := range list {
 		p := &device.Parameter{Name: g.params[i].name, Shape: g.params[i].shape, Frozen: g.params[i].frozen}
 		if d.fill == nil {
@@ -165,7 +165,7 @@ func (b *Bounds) prepare(c *device.Call) error {
 	if b.fresh && b.version == b.model.params.Version && !b.model.HasStatistics() {
 		return nil
 	}
-	for i, p := range b.model.params.List {
+	for i, p := range b.model.own() {
 		b.host[i] = download(p.Value)
 	}
 	for i, d := range b.derived {

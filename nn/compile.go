@@ -48,7 +48,7 @@ func (g *graph) compile(name string, rows int, inputGrad, paramGrads bool) (*dev
 		return nil, fmt.Errorf("compile %s: %w", name, c.err)
 	}
 	c.poolBeforeReLU()
-	c.fuseReLU()
+	fuseReLU(c.program)
 	return c.program, nil
 }
 
@@ -70,7 +70,7 @@ func (c *compiler) output(n *gorgonia.Node, param int) {
 	}
 	// gorgonia merges equal nodes, so parameters may share a gradient, as the biases of a block's two
 	// branches do: each gets its own copy by the same instruction.
-	same := c.program.Instrs[c.producers()[b]]
+	same := c.program.Instrs[producers(c.program)[b]]
 	c.emit(same.Op, same.In, c.buffer(grad))
 }
 
@@ -193,14 +193,14 @@ func (c *compiler) emit(o device.Op, in []int, out ...int) int {
 }
 
 // uses counts how many instructions read each buffer, outputs of the program included.
-func (c *compiler) uses() []int {
-	uses := make([]int, len(c.program.Buffers))
-	for _, in := range c.program.Instrs {
+func uses(p *device.Program) []int {
+	uses := make([]int, len(p.Buffers))
+	for _, in := range p.Instrs {
 		for _, b := range in.In {
 			uses[b]++
 		}
 	}
-	for _, b := range []int{c.program.Logits, c.program.InputGrad} {
+	for _, b := range []int{p.Logits, p.InputGrad} {
 		if b >= 0 {
 			uses[b]++
 		}
@@ -209,17 +209,17 @@ func (c *compiler) uses() []int {
 }
 
 // producers returns the instruction that writes each buffer, -1 for inputs.
-func (c *compiler) producers() []int {
-	p := make([]int, len(c.program.Buffers))
-	for i := range p {
-		p[i] = -1
+func producers(p *device.Program) []int {
+	list := make([]int, len(p.Buffers))
+	for i := range list {
+		list[i] = -1
 	}
-	for i, in := range c.program.Instrs {
+	for i, in := range p.Instrs {
 		for _, b := range in.Out {
-			p[b] = i
+			list[b] = i
 		}
 	}
-	return p
+	return list
 }
 
 // poolBeforeReLU moves the gradient of a ReLU below the pooling that follows it: the largest
@@ -227,18 +227,18 @@ func (c *compiler) producers() []int {
 // ReLUGrad(y, MaxPoolGrad(index, d)) = MaxPoolGrad(index, ReLUGrad(pooled, d)), on a quarter of
 // the values, and y is dead after the forward pass.
 func (c *compiler) poolBeforeReLU() {
-	uses, producers := c.uses(), c.producers()
+	used, produced := uses(c.program), producers(c.program)
 	for i, in := range c.program.Instrs {
 		relu, ok := in.Op.(device.ReLUGrad)
-		if !ok || producers[in.In[1]] < 0 {
+		if !ok || produced[in.In[1]] < 0 {
 			continue
 		}
-		j := producers[in.In[1]]
+		j := produced[in.In[1]]
 		grad, ok := c.program.Instrs[j].Op.(device.MaxPoolGrad)
-		if !ok || uses[in.In[1]] != 1 {
+		if !ok || used[in.In[1]] != 1 {
 			continue
 		}
-		forward := c.program.Instrs[producers[c.program.Instrs[j].In[0]]]
+		forward := c.program.Instrs[produced[c.program.Instrs[j].In[0]]]
 		if forward.In[0] != in.In[0] { // the pooling of another value
 			continue
 		}
@@ -248,16 +248,16 @@ func (c *compiler) poolBeforeReLU() {
 		c.program.Instrs[j].Op, c.program.Instrs[j].In, c.program.Instrs[j].Out, c.program.Instrs[i] = relu,
 			[]int{forward.Out[0], c.program.Instrs[j].In[1]}, []int{small},
 			device.Instr{Op: grad, In: []int{c.program.Instrs[j].In[0], small}, Out: in.Out}
-		uses, producers = c.uses(), c.producers()
+		used, produced = uses(c.program), producers(c.program)
 	}
 }
 
 // fuseReLU lets a convolution or a dense layer apply the ReLU that alone reads its result.
-func (c *compiler) fuseReLU() {
-	uses, producers := c.uses(), c.producers()
-	kept := c.program.Instrs[:0:0]
-	index := make([]int, len(c.program.Instrs))
-	for i, in := range c.program.Instrs {
+func fuseReLU(p *device.Program) {
+	uses, producers := uses(p), producers(p)
+	kept := p.Instrs[:0:0]
+	index := make([]int, len(p.Instrs))
+	for i, in := range p.Instrs {
 		if _, ok := in.Op.(device.ReLU); ok && uses[in.In[0]] == 1 && producers[in.In[0]] >= 0 {
 			before := &kept[index[producers[in.In[0]]]]
 			switch k := before.Op.(type) {
@@ -276,5 +276,5 @@ func (c *compiler) fuseReLU() {
 		index[i] = len(kept)
 		kept = append(kept, in)
 	}
-	c.program.Instrs = kept
+	p.Instrs = kept
 }

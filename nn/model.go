@@ -28,6 +28,7 @@ type Model struct {
 	// bothGrads also computes the input's gradient in training mode; it is made on first use.
 	bothGrads device.Executable
 	steps     int
+	folding   *folding // nil where nothing is folded
 }
 
 // Build makes a network with fresh weights drawn from init, ready for batches of up to rows.
@@ -61,12 +62,20 @@ func Build(spec Spec, dev device.Device, rows int, init rng.Stream) (*Model, err
 	} {
 		program, err := p.graph.compile(p.name, rows, p.input, p.param)
 		if err == nil {
+			if !p.param {
+				m.fold(program)
+			}
 			*p.exec, err = dev.Load(program, m.params)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("build model: %w", err)
 		}
 		m.programs = append(m.programs, program)
+	}
+	if m.folding != nil {
+		if m.folding.exec, err = dev.Load(m.folding.program, m.params); err != nil {
+			return nil, fmt.Errorf("build model: %w", err)
+		}
 	}
 	return m, nil
 }
@@ -133,7 +142,7 @@ func (m *Model) Rows() int { return m.rows }
 // Parameters is the number of weights, running statistics left out.
 func (m *Model) Parameters() int {
 	n := 0
-	for _, p := range m.params.List {
+	for _, p := range m.own() {
 		if !p.Frozen {
 			n += p.Value.Len()
 		}
@@ -165,6 +174,9 @@ func (m *Model) ParamGrad(c *device.Call) error {
 	if err := m.check(c); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	if m.folding != nil {
+		m.folding.fresh = false // running statistics move
+	}
 	if c.InputGrad == nil {
 		return m.paramGrad.Run(c)
 	}
@@ -182,7 +194,11 @@ func (m *Model) ParamGrad(c *device.Call) error {
 
 // Iterate runs an attack's inner loop on the device in evaluation mode.
 func (m *Model) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
-	if err := m.checkRowwise(c); err != nil {
+	err := m.checkRowwise(c)
+	if err == nil {
+		err = m.refold()
+	}
+	if err != nil {
 		return device.Counts{}, fmt.Errorf("attack loop: %w", err)
 	}
 	return m.inputGrad.Iterate(c, l)
@@ -209,7 +225,11 @@ func (m *Model) Profile(i int, f func() error) ([]time.Duration, error) {
 }
 
 func (m *Model) run(e device.Executable, c *device.Call, what string) error {
-	if err := m.checkRowwise(c); err != nil {
+	err := m.checkRowwise(c)
+	if err == nil {
+		err = m.refold()
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return e.Run(c)

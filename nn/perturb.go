@@ -13,12 +13,12 @@ import (
 // and normalisations stay, as in the authors' code. Afterwards the weights are what they were, bit
 // for bit; running statistics have moved once, with the second pass.
 func (m *Model) PerturbedGrad(c *device.Call, gamma float64) error {
-	before := make([][]float32, len(m.params.List))
-	for i, p := range m.params.List {
+	before := make([][]float32, len(m.own()))
+	for i, p := range m.own() {
 		before[i] = download(p.Value)
 	}
 	restore := func(frozen bool) {
-		for i, p := range m.params.List {
+		for i, p := range m.own() {
 			if p.Frozen == frozen {
 				p.Value.Upload(before[i], 0)
 			}
@@ -28,7 +28,7 @@ func (m *Model) PerturbedGrad(c *device.Call, gamma float64) error {
 	if err := m.ParamGrad(c); err != nil {
 		return err
 	}
-	for i, p := range m.params.List {
+	for i, p := range m.own() {
 		if p.Frozen || len(p.Shape) < 2 {
 			continue
 		}

@@ -16,15 +16,15 @@ import (
 	"rampart/nn/rng"
 )
 
-// golden reads testdata/torch_golden.bin.gz, which golden_torch.py beside it wrote with PyTorch.
+// golden reads what golden_torch.py or golden_networks.py in testdata wrote with PyTorch.
 type golden struct {
 	t      *testing.T
 	values []float32
 }
 
-func openGolden(t *testing.T) *golden {
+func openGolden(t *testing.T, name string) *golden {
 	t.Helper()
-	file, err := os.Open("testdata/torch_golden.bin.gz")
+	file, err := os.Open("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func (g *golden) train(m *nn.Model, rule device.Optimizer, lr float64, steps int
 // TestTorch compares two networks with PyTorch: values and gradients of a pass, the losses of the
 // first steps of training with each optimiser, and running statistics.
 func TestTorch(t *testing.T) {
-	g := openGolden(t)
+	g := openGolden(t, "torch_golden.bin.gz")
 	options, err := registry.New[nn.Architecture]("fast_cnn")
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,22 @@ type Weight struct {
 	Data  []float32
 }
 
+// WeightShapes lists the weights that a network would have, without values and without a device.
+func WeightShapes(spec Spec) ([]Weight, error) {
+	if err := spec.check(); err != nil {
+		return nil, err
+	}
+	g, err := newGraph(spec, false, graphRows)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Weight, len(g.params))
+	for i, p := range g.params {
+		list[i] = Weight{Name: p.name, Shape: p.torchShape()}
+	}
+	return list, nil
+}
+
 // Weights returns a copy of all weights, running statistics included.
 func (m *Model) Weights() []Weight {
 	list := make([]Weight, len(m.specs))

@@ -72,6 +72,7 @@ func Networks() []Network {
 		registered("fast_cnn", 12, 12, 1),
 		registered("madry_cnn", 12, 12, 1),
 		registered("small_cnn", 16, 16, 1),
+		registered("wide_resnet", 6, 6, 1),
 	}
 	list = append(list, topologies()...)
 	normalised := custom("normalised", 6, 5, 3, conv(4, 3, 1, "same"), relu, maxpool(2, 0, ""), dense(0))
@@ -105,8 +106,11 @@ func registered(name string, h, w, c int) Network {
 	if err != nil {
 		panic(err)
 	}
-	if m, ok := options.(*nn.MLP); ok {
+	switch m := options.(type) { // small ones
+	case *nn.MLP:
 		m.Hidden, m.Dropout = []int{33, 20}, 0.25
+	case *nn.WideResNet:
+		m.Depth, m.Width, m.Dropout = 10, 1, 0.3
 	}
 	return Network{name, nn.Spec{Arch: name, Options: options, Input: nn.Shape{H: h, W: w, C: c}, Classes: classes}}
 }

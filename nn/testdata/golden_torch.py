@@ -123,35 +123,43 @@ def train(net, optimizer, steps, h, w, c):
         save(loss.reshape(1))
 
 
-# fast_cnn: one pass, then ten steps with each optimiser.
-one_pass(fresh(FastCNN), *batch(4, 28, 28, 1, 0))
-for make in (
-    lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9),
-    lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, nesterov=True, weight_decay=5e-3),
-    lambda p: torch.optim.Adam(p, lr=1e-3),
-    lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=0.1),
-):
-    net = fresh(FastCNN)
-    train(net, make(net.parameters()), 10, 28, 28, 1)
+def write(name):
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+    with open(path, "wb") as f:
+        f.write(gzip.compress(np.concatenate(out).tobytes(), 9, mtime=0))
+    print(path, os.path.getsize(path), "bytes,", sum(len(x) for x in out), "values, PyTorch", torch.__version__)
 
-# The residual network: evaluation, then training mode, then statistics after three steps.
-x, y = batch(8, 8, 8, 3, 0)
-one_pass(fresh(Residual).eval(), x, y)
-net = fresh(Residual).train()
-logits = net(x.detach())
-loss = F.cross_entropy(logits, y, reduction="none")
-loss.mean().backward()
-save(logits)
-save(loss)
-for p in net.parameters():
-    save(sample(p.grad))
-net = fresh(Residual).train()
-train(net, torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9), 3, 8, 8, 3)
-for name, b in net.named_buffers():
-    if not name.endswith("num_batches_tracked"):
-        save(b)
 
-path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_golden.bin.gz")
-with open(path, "wb") as f:
-    f.write(gzip.compress(np.concatenate(out).tobytes(), 9, mtime=0))
-print(path, os.path.getsize(path), "bytes,", sum(len(x) for x in out), "values, PyTorch", torch.__version__)
+def main():
+    # fast_cnn: one pass, then ten steps with each optimiser.
+    one_pass(fresh(FastCNN), *batch(4, 28, 28, 1, 0))
+    for make in (
+        lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9),
+        lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, nesterov=True, weight_decay=5e-3),
+        lambda p: torch.optim.Adam(p, lr=1e-3),
+        lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=0.1),
+    ):
+        net = fresh(FastCNN)
+        train(net, make(net.parameters()), 10, 28, 28, 1)
+
+    # The residual network: evaluation, then training mode, then statistics after three steps.
+    x, y = batch(8, 8, 8, 3, 0)
+    one_pass(fresh(Residual).eval(), x, y)
+    net = fresh(Residual).train()
+    logits = net(x.detach())
+    loss = F.cross_entropy(logits, y, reduction="none")
+    loss.mean().backward()
+    save(logits)
+    save(loss)
+    for p in net.parameters():
+        save(sample(p.grad))
+    net = fresh(Residual).train()
+    train(net, torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9), 3, 8, 8, 3)
+    for name, b in net.named_buffers():
+        if not name.endswith("num_batches_tracked"):
+            save(b)
+    write("torch_golden.bin.gz")
+
+
+if __name__ == "__main__":
+    main()
