@@ -13,6 +13,8 @@ import (
 	"io"
 	"os"
 	"slices"
+
+	"rampart/nn/dtype"
 )
 
 // maxHeader is the largest header that the safetensors library reads, in bytes.
@@ -22,6 +24,7 @@ const maxHeader = 100_000_000
 type container struct {
 	metadata map[string]string
 	tensors  []Tensor
+	types    map[string]string // number formats
 	// sum is the checksum of what was read; it means something for files of ours only.
 	sum string
 }
@@ -71,7 +74,7 @@ func readContainer(r io.Reader, size int64) (*container, error) {
 		t := &c.tensors[i]
 		n, _ := elements(t.Shape) // layOut has checked it
 		t.Data = make([]float32, n)
-		if err := readFloats(r, t.Data, dtypes[entries[t.Name].Type]); err != nil {
+		if err := dtype.Read(r, t.Data, dtype.Types[entries[t.Name].Type]); err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
 	}
@@ -106,7 +109,7 @@ func readHeader(r io.Reader, size int64) ([]byte, error) {
 func notSafetensors(start []byte, length uint64, size int64) error {
 	switch {
 	case bytes.HasPrefix(start, []byte("PK\x03\x04")), start[0] == 0x80 && start[1] >= 2 && start[1] <= 5:
-		return errors.New("a zip archive or a pickle, perhaps by torch.save: convert it in PyTorch with safetensors.torch.save_file(state_dict, \"NAME.safetensors\")")
+		return errors.New("a zip archive or a pickle, perhaps by torch.save: train info shows what it holds, and init = \"FILE\" in a config starts from it")
 	case start[0] == '{' || start[0] == '[':
 		return errors.New("no safetensors file: it looks like JSON")
 	}
@@ -154,20 +157,21 @@ func (c *container) parseHeader(text []byte) (map[string]entry, error) {
 
 // layOut sorts the tensors by offset, and checks that they fill the data without hole or overlap.
 func (c *container) layOut(entries map[string]entry, size int64) error {
+	c.types = map[string]string{}
 	for name, e := range entries {
-		d, ok := dtypes[e.Type]
+		d, ok := dtype.Types[e.Type]
 		if !ok {
-			return fmt.Errorf("tensor %q has the type %q: only F32, F64, F16 and BF16 are read; convert it to float32", name, e.Type)
+			return fmt.Errorf("tensor %q has the type %q: only F32, F64, F16, BF16 and whole numbers are read; convert it to float32", name, e.Type)
 		}
 		n, err := elements(e.Shape)
 		if err != nil {
 			return fmt.Errorf("tensor %q: %w: the file is damaged", name, err)
 		}
 		from, to := e.Offsets[0], e.Offsets[1]
-		if from < 0 || to < from || to-from != n*int64(d.size) {
-			return fmt.Errorf("tensor %q of shape %v takes the bytes %d to %d, want %d bytes: the file is damaged", name, e.Shape, from, to, n*int64(d.size))
+		if from < 0 || to < from || to-from != n*int64(d.Size) {
+			return fmt.Errorf("tensor %q of shape %v takes the bytes %d to %d, want %d bytes: the file is damaged", name, e.Shape, from, to, n*int64(d.Size))
 		}
-		c.tensors = append(c.tensors, Tensor{Name: name, Shape: e.Shape})
+		c.tensors, c.types[name] = append(c.tensors, Tensor{Name: name, Shape: e.Shape}), e.Type
 	}
 	slices.SortFunc(c.tensors, func(a, b Tensor) int {
 		x, y := entries[a.Name].Offsets, entries[b.Name].Offsets

@@ -103,6 +103,9 @@ func decodeValue(v reflect.Value, n *node, path string) error {
 	case choice:
 		return target.decode(n, path)
 	case encoding.TextUnmarshaler:
+		if n.array && v.Kind() == reflect.Slice { // a list whose only element may stand without brackets
+			break
+		}
 		s, ok := n.scalar.(string)
 		if !ok {
 			return n.wrongType(path, "a string")

@@ -34,6 +34,15 @@ func defaultImages() ImageOptions {
 	return ImageOptions{Interpolation: imaging.Bilinear.String(), Channels: 3, CacheMB: 4096}
 }
 
+// DefaultSize implements Sized.
+func (o *ImageOptions) DefaultSize(side int) bool {
+	if o.Size != 0 || side > maxSide {
+		return false
+	}
+	o.Size = side
+	return true
+}
+
 // Heeds implements Opener.
 func (*ImageOptions) Heeds() (download, onError bool) { return false, true }
 

@@ -39,6 +39,12 @@ type Opener interface {
 	Heeds() (download, onError bool)
 }
 
+// Sized is a Source whose images can be brought to a size.
+type Sized interface {
+	// DefaultSize sets it where the options leave it open, and says whether they do.
+	DefaultSize(side int) bool
+}
+
 // Open loads a data set.
 func Open(ctx context.Context, s Source, o Options) (*Parts, error) {
 	if opener, ok := s.(Opener); ok {

@@ -71,7 +71,7 @@ func (a *SWA) Rate(step, steps, epoch, taken int) float64 {
 }
 
 // Average is an average of a model's weights. Running statistics do not enter it: those of a
-// network with averaged weights must be measured on it.
+// network with averaged weights must be measured on it. Nor do weights that training leaves alone.
 type Average struct {
 	Taken   int         // weights that have entered
 	values  [][]float32 // by parameter, in the executor's layout; nil where frozen
@@ -124,7 +124,7 @@ func (a *Average) Restore(m *Model, list []Weight, taken int) error {
 		if err != nil {
 			return fmt.Errorf("average: %w", err)
 		}
-		if !p.frozen {
+		if !p.frozen() {
 			values[i], size = v, max(size, len(v))
 		}
 	}
@@ -132,10 +132,10 @@ func (a *Average) Restore(m *Model, list []Weight, taken int) error {
 	return nil
 }
 
-// HasStatistics reports whether a model keeps running statistics.
+// HasStatistics reports whether a model keeps running statistics that move in training.
 func (m *Model) HasStatistics() bool {
 	for _, p := range m.specs {
-		if p.frozen {
+		if p.statistic && !p.held {
 			return true
 		}
 	}

@@ -37,7 +37,7 @@ func NewBounds(m *Model, rows int) (*Bounds, error) {
 	}
 	b := &Bounds{model: m, rows: rows, graph: g, derived: list, params: &device.Parameters{}, host: make([][]float32, len(m.own()))}
 	for i, d := range list {
-		p := &device.Parameter{Name: g.params[i].name, Shape: g.params[i].shape, Frozen: g.params[i].frozen}
+		p := &device.Parameter{Name: g.params[i].name, Shape: g.params[i].shape, Frozen: g.params[i].frozen()}
 		if d.fill == nil {
 			p.Value = m.params.List[d.of].Value
 		} else {

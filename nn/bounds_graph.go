@@ -52,7 +52,7 @@ func newBoundsGraph(m *Model) (*graph, []derived, error) {
 	}
 	var wrt []*gorgonia.Node
 	for i, p := range b.params {
-		if !p.frozen {
+		if !p.frozen() {
 			wrt = append(wrt, b.nodes[i])
 		}
 	}
@@ -62,7 +62,7 @@ func newBoundsGraph(m *Model) (*graph, []derived, error) {
 	}
 	b.grads = make([]*gorgonia.Node, len(b.params))
 	for i, p := range b.params {
-		if !p.frozen {
+		if !p.frozen() {
 			b.grads[i], grads = grads[0], grads[1:]
 		}
 	}
@@ -294,7 +294,7 @@ func (b *boundsBuilder) weights(n int) (first, second int) {
 // own declares a parameter of the model.
 func (b *boundsBuilder) own(i int) *gorgonia.Node {
 	d := itself(i)
-	if b.model.specs[i].frozen {
+	if b.model.specs[i].frozen() {
 		d = frozenItself(i)
 	}
 	return b.of(i, "own", d)
@@ -311,7 +311,8 @@ func (b *boundsBuilder) shaped(i int, what string, shape []int, d derived) *gorg
 
 func (b *boundsBuilder) param(name string, shape []int, d derived) *gorgonia.Node {
 	n := gorgonia.NewTensor(b.g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name))
-	b.params = append(b.params, param{name: name, shape: shape, frozen: d.fold == nil})
+	held := d.fold == nil || d.of >= 0 && b.model.specs[d.of].held
+	b.params = append(b.params, param{name: name, shape: shape, held: held})
 	b.nodes, b.derived = append(b.nodes, n), append(b.derived, d)
 	return n
 }

@@ -27,14 +27,19 @@ type graph struct {
 
 // param is a weight tensor as the graph declares it.
 type param struct {
-	name   string // PyTorch's name
-	shape  []int  // the executor's layout: [KH,KW,In,Out], [In,Out] or [C]
-	frozen bool   // a running statistic
-	init   Init
+	name  string // PyTorch's name
+	shape []int  // the executor's layout: [KH,KW,In,Out], [In,Out] or [C]
+	init  Init
+	// statistic marks what batch normalisation measures; held is a weight, or such a statistic, that
+	// training leaves as it is.
+	statistic, held bool
 	// flattened is the image shape behind a dense layer's inputs: PyTorch flattens C,H,W, we H,W,C.
 	flattened Shape
 	fill      float32 // for vectors: the initial value
 }
+
+// frozen says that a parameter has no gradient.
+func (p param) frozen() bool { return p.statistic || p.held }
 
 // builder lays a list of layers into a graph.
 type builder struct {
@@ -42,16 +47,18 @@ type builder struct {
 	g        *gorgonia.ExprGraph
 	spec     Spec
 	training bool
+	held     func(name string) bool
 	prefix   string
 	counts   map[string]int
 	dropouts int
 }
 
-// newGraph builds the expression for evaluation or, where layers differ in it, for training.
-func newGraph(spec Spec, training bool, rows int) (*graph, error) {
+// newGraph builds the expression for evaluation or, where layers differ in it, for training. Weights
+// that are held get no gradient, and batch normalisation with such weights works as in evaluation.
+func newGraph(spec Spec, training bool, rows int, held func(name string) bool) (*graph, error) {
 	g := gorgonia.NewGraph()
 	in := spec.Input
-	b := &builder{graph: &graph{}, g: g, spec: spec, training: training}
+	b := &builder{graph: &graph{}, g: g, spec: spec, training: training, held: held}
 	b.x = gorgonia.NewTensor(g, tensor.Float32, 4, gorgonia.WithShape(rows, in.H, in.W, in.C), gorgonia.WithName("x"))
 	b.seed = gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(rows, spec.Classes), gorgonia.WithName("seed"))
 	logits, err := b.network(spec, "")
@@ -65,7 +72,7 @@ func newGraph(spec Spec, training bool, rows int) (*graph, error) {
 	// gorgonia allows one Grad in a graph, so it asks for everything; programs prune.
 	wrt := []*gorgonia.Node{b.x}
 	for i, p := range b.params {
-		if !p.frozen {
+		if !p.frozen() {
 			wrt = append(wrt, b.nodes[i])
 		}
 	}
@@ -76,7 +83,7 @@ func newGraph(spec Spec, training bool, rows int) (*graph, error) {
 	b.dx, grads = grads[0], grads[1:]
 	b.grads = make([]*gorgonia.Node, len(b.params))
 	for i, p := range b.params {
-		if !p.frozen {
+		if !p.frozen() {
 			b.grads[i], grads = grads[0], grads[1:]
 		}
 	}
@@ -272,9 +279,9 @@ func (b *builder) batchNorm(c *cursor, l Layer) (err error) {
 	name := b.name(l, "bn")
 	gamma := b.param(param{name: name + ".weight", shape: []int{channels}, fill: 1})
 	beta := b.param(param{name: name + ".bias", shape: []int{channels}})
-	mean := b.param(param{name: name + ".running_mean", shape: []int{channels}, frozen: true})
-	variance := b.param(param{name: name + ".running_var", shape: []int{channels}, frozen: true, fill: 1})
-	if b.training {
+	mean := b.param(param{name: name + ".running_mean", shape: []int{channels}, statistic: true})
+	variance := b.param(param{name: name + ".running_var", shape: []int{channels}, statistic: true, fill: 1})
+	if b.training && !b.held(name+".weight") {
 		c.node, err = op.BatchNormTrain(c.node, gamma, beta, mean, variance, batchNormEpsilon, batchNormMomentum)
 	} else {
 		c.node, err = op.BatchNorm(c.node, gamma, beta, mean, variance, batchNormEpsilon)
@@ -349,6 +356,7 @@ func (b *builder) name(l Layer, kind string) string {
 
 // param declares a weight; a name that is taken already is reported by newModel.
 func (b *builder) param(p param) *gorgonia.Node {
+	p.held = b.held(p.name)
 	n := gorgonia.NewTensor(b.g, tensor.Float32, len(p.shape), gorgonia.WithShape(p.shape...), gorgonia.WithName(p.name))
 	b.params = append(b.params, p)
 	b.nodes = append(b.nodes, n)

@@ -33,22 +33,36 @@ type Model struct {
 
 // Build makes a network with fresh weights drawn from init, ready for batches of up to rows.
 func Build(spec Spec, dev device.Device, rows int, init rng.Stream) (*Model, error) {
+	return BuildTuned(spec, dev, rows, init, Tuning{})
+}
+
+// BuildTuned is Build for a network whose weights are not all trained alike. A name in the tuning
+// that belongs to no weight is a *TuningError.
+func BuildTuned(spec Spec, dev device.Device, rows int, init rng.Stream, tuning Tuning) (*Model, error) {
 	if err := spec.check(); err != nil {
 		return nil, fmt.Errorf("build model: %w", err)
 	}
-	eval, err := newGraph(spec, false, graphRows)
+	eval, err := newGraph(spec, false, graphRows, trainsAll)
 	if err != nil {
 		return nil, fmt.Errorf("build model: %w", err)
 	}
+	held, factors, err := tuning.resolve(eval.params)
+	if err != nil {
+		return nil, err
+	}
 	train := eval
 	if differs(spec) {
-		if train, err = newGraph(spec, true, graphRows); err != nil {
+		if train, err = newGraph(spec, true, graphRows, held); err != nil {
 			return nil, fmt.Errorf("build model: %w", err)
 		}
 	}
+	eval.hold(held)
 	m := &Model{Spec: spec, Device: dev, rows: rows, specs: eval.params, params: &device.Parameters{}, train: train}
 	if err := m.allocate(init); err != nil {
 		return nil, fmt.Errorf("build model: %w", err)
+	}
+	for i, f := range factors {
+		m.params.List[i].RateFactor = f
 	}
 	for _, p := range []struct {
 		exec         *device.Executable
@@ -97,9 +111,9 @@ func (m *Model) allocate(init rng.Stream) error {
 		}
 		seen[p.name] = true
 		values := p.initial(init, uint32(i))
-		d := &device.Parameter{Name: p.name, Shape: p.shape, Frozen: p.frozen, Value: m.Device.New(len(values))}
+		d := &device.Parameter{Name: p.name, Shape: p.shape, Frozen: p.frozen(), Value: m.Device.New(len(values))}
 		d.Value.Upload(values, 0)
-		if !p.frozen {
+		if !p.frozen() {
 			d.Grad = m.Device.New(len(values))
 		}
 		m.params.List = append(m.params.List, d)
@@ -140,11 +154,15 @@ func (p param) initial(stream rng.Stream, index uint32) []float32 {
 func (m *Model) Rows() int { return m.rows }
 
 // Parameters is the number of weights, running statistics left out.
-func (m *Model) Parameters() int {
-	n := 0
-	for _, p := range m.own() {
-		if !p.Frozen {
-			n += p.Value.Len()
+func (m *Model) Parameters() int { return m.count(func(p param) bool { return !p.statistic }) }
+
+// Trained is the number of weights that training changes.
+func (m *Model) Trained() int { return m.count(func(p param) bool { return !p.frozen() }) }
+
+func (m *Model) count(which func(p param) bool) (n int) {
+	for _, p := range m.specs {
+		if which(p) {
+			n += p.size()
 		}
 	}
 	return n

@@ -40,7 +40,7 @@ func Reference(spec Spec, weights []Weight, c ReferenceCall) (*ReferenceResult, 
 	if err := spec.check(); err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}
-	g, err := newGraph(spec, c.Training, c.Rows)
+	g, err := newGraph(spec, c.Training, c.Rows, trainsAll)
 	if err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}
@@ -83,7 +83,7 @@ func (g *graph) reference(weights []Weight, c ReferenceCall) (*ReferenceResult, 
 	r.InputGrad = backing(kept[1])
 	for i, p := range g.params {
 		r.Weights = append(r.Weights, p.export(backing(g.nodes[i].Value())))
-		if !p.frozen {
+		if !p.frozen() {
 			r.ParamGrads = append(r.ParamGrads, p.export(backing(kept[2+i])))
 		}
 	}

@@ -140,11 +140,11 @@ func (b *builder) batchNormNode(n Node, x value) (value, error) {
 		return x, err
 	}
 	stat := func(suffix string, fill float32, frozen bool) *gorgonia.Node {
-		return b.param(param{name: b.prefix + n.Name + suffix, shape: []int{channels}, frozen: frozen, fill: fill})
+		return b.param(param{name: b.prefix + n.Name + suffix, shape: []int{channels}, statistic: frozen, fill: fill})
 	}
 	gamma, beta := stat(".weight", 1, n.Constant), stat(".bias", 0, n.Constant)
 	mean, variance := stat(".running_mean", 0, true), stat(".running_var", 1, true)
-	if b.training && !n.Fixed {
+	if b.training && !n.Fixed && !b.held(b.prefix+n.Name+".weight") {
 		x.node, err = op.BatchNormTrain(x.node, gamma, beta, mean, variance, n.Epsilon, batchNormMomentum)
 	} else {
 		x.node, err = op.BatchNorm(x.node, gamma, beta, mean, variance, n.Epsilon)

@@ -21,7 +21,7 @@ func WeightShapes(spec Spec) ([]Weight, error) {
 	if err := spec.check(); err != nil {
 		return nil, err
 	}
-	g, err := newGraph(spec, false, graphRows)
+	g, err := newGraph(spec, false, graphRows, trainsAll)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (m *Model) SetOptimizerState(state map[string][][]float32, steps int) error
 func (m *Model) Gradients() []Weight {
 	var list []Weight
 	for i, p := range m.specs {
-		if !p.frozen {
+		if !p.frozen() {
 			list = append(list, p.export(download(m.params.List[i].Grad)))
 		}
 	}

@@ -21,10 +21,10 @@ var layers = [][]string{
 	{"defenses/transform"},
 	{"attacks"},
 	{"configs", "data", "nn/backendtest"},
-	{"nn", "nn/cpu", "nn/cuda", "nn/cuda/ptx"},
+	{"nn", "nn/cpu", "nn/cuda", "nn/cuda/ptx", "nn/pth"},
 	{"nn/op", "nn/kernel", "nn/cuda/driver"},
 	{"nn/device"},
-	{"nn/registry", "nn/rng", "data/fetch", "data/matfile", "data/archive", "data/imaging"},
+	{"nn/registry", "nn/rng", "nn/dtype", "data/fetch", "data/matfile", "data/archive", "data/imaging"},
 }
 
 // only narrows what a package may import from this module further.

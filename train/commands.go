@@ -80,6 +80,7 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 				Action: bench,
 			},
 			compareCommand(),
+			exportCommand(),
 		},
 		Writer:                          stdout,
 		ErrWriter:                       stderr,

@@ -23,6 +23,8 @@ const rootUsage = `train -config NAME [flags]                        train, meas
                                                     prove what it withstands
   train predict -checkpoint FILE IMAGE...           classify images
   train bench -config NAME [flags]                  time the network on this machine
+  train export -checkpoint FILE -format FORMAT -o FILE
+                                                    write a network for other programs
   train completion SHELL                            print a completion script for bash, zsh, fish or pwsh`
 
 const rootExamples = `Examples:
@@ -148,7 +150,7 @@ func unknownCommand(name string) error {
 	if strings.HasSuffix(name, ".toml") {
 		return usagef("unknown command %q: a config is given by -config %s", name, name)
 	}
-	return &job.UsageError{Err: registry.Unknown("command", name, []string{"attack", "bench", "compare", "completion", "eval", "predict"})}
+	return &job.UsageError{Err: registry.Unknown("command", name, []string{"attack", "bench", "certify", "compare", "completion", "eval", "export", "predict"})}
 }
 
 // noFlagsBefore refuses flags between "train" and the name of a command, which would be ignored.

@@ -26,7 +26,7 @@ var rules = []device.Optimizer{
 }
 
 // parameters are weights of odd sizes, one of them frozen, with gradients; one is large enough to
-// be split.
+// be split, and one has a learning rate of its own.
 func parameters(dev device.Device) *device.Parameters {
 	list := &device.Parameters{}
 	for i, n := range []int{3, 90001, 17, 130} {
@@ -36,6 +36,9 @@ func parameters(dev device.Device) *device.Parameters {
 		p.Value.Upload(v, 0)
 		if !p.Frozen {
 			p.Grad = dev.New(n)
+		}
+		if i == 3 {
+			p.RateFactor = 0.25
 		}
 		list.List = append(list.List, p)
 	}
@@ -78,7 +81,11 @@ func (s suite) update(t *testing.T) {
 				}
 				for i, p := range params.List {
 					if !p.Frozen {
-						want[i].step(rule, read(p.Grad), float64(lr), math.Sqrt(norm), step)
+						rate := float64(lr)
+						if i == 3 {
+							rate /= 4
+						}
+						want[i].step(rule, read(p.Grad), rate, math.Sqrt(norm), step)
 					}
 				}
 			}

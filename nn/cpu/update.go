@@ -74,15 +74,16 @@ func (u *update) apply(_, unit int) {
 	c := &u.chunks[unit]
 	piece := func(t device.Tensor) []float32 { return host(t)[c.from:c.to] }
 	w, g := piece(c.p.Value), piece(c.p.Grad)
+	lr := c.p.Rate(u.lr)
 	switch r := u.rule.(type) {
 	case device.SGD:
 		var v []float32
 		if r.Momentum != 0 {
 			v = piece(c.p.State[0])
 		}
-		kernel.SGD(r, w, g, v, u.lr, u.scale)
+		kernel.SGD(r, w, g, v, lr, u.scale)
 	case device.Adam:
-		kernel.Adam(r, w, g, piece(c.p.State[0]), piece(c.p.State[1]), u.lr, u.scale, u.step)
+		kernel.Adam(r, w, g, piece(c.p.State[0]), piece(c.p.State[1]), lr, u.scale, u.step)
 	}
 }
 

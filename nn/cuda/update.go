@@ -44,6 +44,7 @@ func (d *Device) Update(rule device.Optimizer, params *device.Parameters, lr flo
 		for len(p.State) < rule.States() {
 			p.State = append(p.State, d.New(p.Value.Len()))
 		}
+		lr := p.Rate(lr)
 		n, w, g := p.Value.Len(), ptr(address(p.Value)), ptr(address(p.Grad))
 		switch r := rule.(type) {
 		case device.SGD:

@@ -100,8 +100,8 @@ type Block struct {
 }
 
 // Parameters are the weights of a model. Each lives in its device's memory under a fixed index;
-// all programs of a model share them. Weights that the optimiser leaves alone (running
-// statistics) have Frozen set and no gradient.
+// all programs of a model share them. Weights that the optimiser leaves alone (running statistics,
+// and what a fine-tuning freezes) have Frozen set and no gradient.
 type Parameters struct {
 	List []*Parameter
 	// Version grows with every change of a value, so that packed copies can be renewed.
@@ -113,11 +113,21 @@ type Parameters struct {
 // Parameter is one named weight tensor in the executor's layout: convolutions [KH,KW,In,Out],
 // dense layers [In,Out].
 type Parameter struct {
-	Name        string
-	Shape       []int
-	Frozen      bool
+	Name   string
+	Shape  []int
+	Frozen bool
+	// RateFactor scales the learning rate for this weight; 0 stands for 1.
+	RateFactor  float32
 	Value, Grad Tensor   // Grad is nil when Frozen
 	State       []Tensor // optimiser state, made on demand
+}
+
+// Rate is the learning rate for this weight where the optimiser's is lr.
+func (p *Parameter) Rate(lr float32) float32 {
+	if p.RateFactor == 0 {
+		return lr
+	}
+	return lr * p.RateFactor
 }
 
 // Counts says what an attack's loop did.

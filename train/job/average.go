@@ -39,7 +39,7 @@ func (t *trainer) deployable(step int) (*nn.Model, error) {
 	}
 	if t.shadow == nil {
 		var err error
-		if t.shadow, err = nn.Build(t.spec, t.r.dev, t.model.Rows(), t.r.stream("unused: weights follow")); err != nil {
+		if t.shadow, err = nn.BuildTuned(t.spec, t.r.dev, t.model.Rows(), t.r.stream("unused: weights follow"), t.tuning); err != nil {
 			return nil, err
 		}
 	}

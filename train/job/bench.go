@@ -72,7 +72,7 @@ func Bench(cfg *Config, opt Options, b BenchOptions) error {
 	}
 	r.state = newState()
 	batch := cfg.Train.Batch
-	m, err := nn.Build(r.spec(), r.dev, defenses.Rows(cfg.Defense.Value, batch), r.stream("init 0"))
+	m, err := nn.BuildTuned(r.spec(), r.dev, defenses.Rows(cfg.Defense.Value, batch), r.stream("init 0"), cfg.Train.tuning())
 	if err != nil {
 		return &UsageError{err}
 	}

@@ -19,7 +19,8 @@ import (
 // Config is everything that a config file can set.
 type Config struct {
 	Name string `toml:"-"` // of the file
-	// Init is a checkpoint to start from instead of a warm-up.
+	// Init is a file of weights to start from instead of a warm-up: a checkpoint, other safetensors, or
+	// PyTorch's .pth.
 	Init     string                           `toml:"init,omitempty"`
 	Seed     uint64                           `toml:"seed"`
 	Data     Data                             `toml:"data"`
@@ -84,6 +85,10 @@ type Training struct {
 	StepsSchedule configs.Choice[nn.Schedule] `toml:"steps_schedule"`
 	// Average, where it is set, is deployed in the place of the weights, and measured by the probe.
 	Average configs.Choice[nn.Averaging] `toml:"average"`
+	// Freeze names what training leaves as it is, and Groups what has a learning rate of its own; see
+	// nn.Tuning.
+	Freeze Names      `toml:"freeze,omitempty"`
+	Groups []nn.Group `toml:"group,omitempty"`
 	// SaveEvery is the number of steps between savings of the training state; 0 is each epoch.
 	SaveEvery int `toml:"save_every"`
 	// LogEvery is the number of steps between lines of log.jsonl.
@@ -161,6 +166,9 @@ func (t Training) Validate() error {
 	}
 	if t.Epochs+t.Steps == 0 {
 		return registry.Errorf("epochs", "set epochs or steps above 0")
+	}
+	if err := t.checkTuning(); err != nil {
+		return err
 	}
 	if t.SaveEvery < 0 || t.LogEvery < 1 {
 		return registry.Errorf("log_every", "log_every must be at least 1 and save_every at least 0")

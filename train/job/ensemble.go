@@ -235,6 +235,7 @@ func (r *run) fitMember(i int, fit func(fitting)) {
 	f := r.hardening(title, netMember(i), i, r.fitStart(i, fit))
 	f.spec, f.stage, f.defense = r.memberSpec(i), one.Train.Stage, one.Defense.Value
 	f.epsilon, f.steps, f.average = one.Train.EpsilonSchedule.Value, one.Train.StepsSchedule.Value, one.Train.Average.Value
+	f.tuning = one.Train.tuning()
 	if r.cfg.Distill != nil {
 		f.teacher, f.temperature = netTeacher, float32(r.cfg.Distill.Temperature)
 	}

@@ -28,6 +28,7 @@ type fitting struct {
 	epsilon nn.Schedule
 	steps   nn.Schedule // of the attack
 	average nn.Averaging
+	tuning  nn.Tuning
 	defense defenses.Defense
 	start   string // network to begin with, "" for fresh weights
 	teacher string
@@ -43,7 +44,8 @@ func (r *run) natural(title, net string, member int) fitting {
 
 func (r *run) hardening(title, net string, member int, start string) fitting {
 	return fitting{title: title, net: net, member: member, spec: r.spec(), stage: r.cfg.Train.Stage, epsilon: r.cfg.Train.EpsilonSchedule.Value,
-		steps: r.cfg.Train.StepsSchedule.Value, average: r.cfg.Train.Average.Value, defense: r.cfg.Defense.Value, start: start, hardening: true}
+		steps: r.cfg.Train.StepsSchedule.Value, average: r.cfg.Train.Average.Value, tuning: r.cfg.Train.tuning(),
+		defense: r.cfg.Defense.Value, start: start, hardening: true}
 }
 
 // trainer is a fitting at work.
@@ -106,7 +108,7 @@ func (r *run) fit(ctx context.Context, f fitting) error {
 func (r *run) newTrainer(f fitting) (*trainer, error) {
 	t := &trainer{fitting: f, r: r, fit: &r.state.Fit, clocked: time.Now(), replays: defenses.Replays(f.defense), averaged: &nn.Average{}}
 	var err error
-	if t.model, err = nn.Build(f.spec, r.dev, defenses.Rows(f.defense, f.stage.Batch), r.stream(fmt.Sprintf("init %d", f.member))); err != nil {
+	if t.model, err = nn.BuildTuned(f.spec, r.dev, defenses.Rows(f.defense, f.stage.Batch), r.stream(fmt.Sprintf("init %d", f.member)), f.tuning); err != nil {
 		return nil, &UsageError{err}
 	}
 	if t.loader, err = data.NewLoader(r.train, f.stage.Batch, number(r.stream("shuffle "+f.net))); err != nil {

@@ -45,6 +45,8 @@ type run struct {
 	// teacher is that of a checkpoint, nil for one that is trained.
 	teacher *checkpoints.File
 	sources []*checkpoints.File // those of [sources]
+	initial *initial            // nil without init
+	tuned   []string            // what is frozen, for a person
 	state   *state
 	log     *log
 
@@ -77,8 +79,14 @@ func Train(ctx context.Context, cfg *Config, opt Options) error {
 	if err == nil {
 		err = r.checkProofs(m)
 	}
+	if err == nil {
+		err = r.tune()
+	}
 	if err != nil {
 		return &UsageError{err} // before there is a folder
+	}
+	if err := r.adoptInit(); err != nil {
+		return err
 	}
 	if err := r.open(); err != nil {
 		return err
@@ -110,6 +118,9 @@ func newRunContext(ctx context.Context, cfg *Config, opt Options) (*run, error) 
 	r := &run{cfg: cfg, opt: opt}
 	var err error
 	if r.dev, err = OpenDevice(opt); err != nil {
+		return nil, err
+	}
+	if err := r.readInit(); err != nil {
 		return nil, err
 	}
 	full, test, err := r.loadData(ctx)
@@ -277,15 +288,6 @@ func (r *run) network(spec nn.Spec, weights []nn.Weight, rows int) (*nn.Model, e
 		return nil, err
 	}
 	return m, m.SetWeights(weights)
-}
-
-func (r *run) loadInit() error {
-	w, err := r.weightsOf(r.cfg.Init)
-	r.state.nets[netBaseline] = w
-	if err == nil {
-		err = r.writeCheckpoint("baseline", r.spec(), w, nil)
-	}
-	return err
 }
 
 func (r *run) loadTeacher() error {

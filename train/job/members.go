@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"rampart/attacks"
+	"rampart/defenses/transform"
 	"rampart/nn"
 	"rampart/train/report"
 )
@@ -26,7 +27,11 @@ func (r *run) reportMembers(ctx context.Context, m *nn.Model) error {
 		Notes: []string{"Mean loss is an attack on the ensemble that climbs the mean of its members' losses instead of the loss of their combination."}}
 	parameters, victims := []int{m.Parameters()}, []attacks.Victim{r.behind(m)}
 	for _, one := range members {
-		parameters, victims = append(parameters, one.(*nn.Model).Parameters()), append(victims, r.behind(one))
+		victims = append(victims, one) // behind its transformations already
+		if n, ok := one.(*transform.Network); ok {
+			one = n.Bare()
+		}
+		parameters = append(parameters, one.(*nn.Model).Parameters())
 	}
 	sources := append(slices.Clone(victims), attacks.MeanLoss{Victim: victims[0], Members: victims[1:]})
 	progress := report.NewProgress(r.opt.Stdout, r.opt.Quiet, "members", len(sources))

@@ -20,6 +20,11 @@ func (r *run) announce(phases []phase) {
 	for _, s := range r.cfg.Warnings() {
 		fmt.Fprintln(r.opt.Stderr, "warning:", s)
 	}
+	if r.initial != nil && r.state.Phase == 0 {
+		for _, line := range r.initial.text() {
+			fmt.Fprintln(r.opt.Stderr, "init:", line)
+		}
+	}
 	if r.opt.Quiet || r.opt.Brief {
 		return
 	}
@@ -32,6 +37,9 @@ func (r *run) announce(phases []phase) {
 	fmt.Fprintf(w, "%s on %s: %s, %d training images (%d %s), %d test images, %v\n", r.cfg.Name, r.dev.Name(), spec.Name(),
 		r.train.Len(), r.cfg.Data.HeldOut, held, r.test.Len(), spec.Input)
 	fmt.Fprintf(w, "defence %s: %.3g %% of each minibatch adversarial, %v; folder %s\n", r.cfg.Defense.Name, 100*r.cfg.share(), r.cfg.threatText(), r.dir)
+	for _, line := range r.tuned {
+		fmt.Fprintln(w, line)
+	}
 	if r.state.Phase > 0 || r.state.Step > 0 {
 		if r.state.Phase == len(phases) {
 			fmt.Fprintln(w, "this run is finished; its report follows again")
@@ -106,7 +114,7 @@ func Plan(cfg *Config, opt Options) error {
 // measureSpeed times the network's own programs.
 func (r *run) measureSpeed() (speed, error) {
 	rows := min(128, r.train.Len())
-	m, err := nn.Build(r.spec(), r.dev, rows, r.stream("init 0"))
+	m, err := nn.BuildTuned(r.spec(), r.dev, rows, r.stream("init 0"), r.cfg.Train.tuning())
 	if err != nil {
 		return speed{}, &UsageError{err}
 	}
