@@ -33,9 +33,12 @@ type Node struct {
 	Kernel [2]int `json:"kernel,omitzero"`
 	Stride int    `json:"stride,omitempty"`
 	Pads   [4]int `json:"pads,omitzero"`
+	// Groups divides the channels of a conv; 0 is 1.
+	Groups int `json:"groups,omitempty"`
 	// ChannelsFirst says that the columns of a dense weight are an image's values in C,H,W order.
 	ChannelsFirst bool    `json:"channels_first,omitempty"`
 	Factor        float32 `json:"factor,omitempty"` // of scale
+	Slope         float32 `json:"slope,omitempty"`  // of leaky_relu below 0
 	Shape         *Shape  `json:"shape,omitempty"`  // of reshape
 	// Epsilon is batch normalisation's. Elementwise gives it a mean for each value of an image, not
 	// for each channel; Fixed keeps its running statistics in training, and Constant also its weight
@@ -50,7 +53,7 @@ type Node struct {
 // from two on.
 var TopologyOps = map[string]int{
 	"conv": 1, "dense": 1, "maxpool": 1, "avgpool": 1, "relu": 1, "scale": 1, "batchnorm": 1, "reshape": 1,
-	"add": 2, "concat": -1,
+	"gelu": 1, "leaky_relu": 1, "sigmoid": 1, "silu": 1, "tanh": 1, "add": 2, "concat": -1,
 }
 
 // Layers implements Architecture: there are none.
@@ -99,6 +102,9 @@ func (n Node) validate(i int) error {
 	}
 	if n.weighted() != (n.Name != "") || strings.HasPrefix(n.Name, ".") {
 		return errors.New("a name belongs to what has weights, and to nothing else")
+	}
+	if n.Groups < 0 || n.Groups > max(n.Out, 1) {
+		return fmt.Errorf("%d groups", n.Groups)
 	}
 	if (n.Op == "conv" || n.Op == "dense") != (n.Out != 0) || n.Out < 0 || n.Out > maxOut {
 		return fmt.Errorf("%d outputs", n.Out)

@@ -77,6 +77,8 @@ func (b *builder) node(n Node, in []value) (out value, err error) {
 		return add(x, in[1])
 	case "concat":
 		return concat(in)
+	default:
+		x.node, err = op.Activation(x.node, activations[n.Op], n.Slope)
 	}
 	return x, err
 }
@@ -96,9 +98,17 @@ func (b *builder) windowedNode(n Node, x value) (value, error) {
 		out.node, err = op.AvgPool(in, w)
 	default:
 		out.shape.C = n.Out
-		weight := b.param(param{name: b.prefix + n.Name + ".weight", shape: []int{w.KH, w.KW, w.C, n.Out}, init: Layer{}.init()})
+		groups := max(n.Groups, 1)
+		if x.shape.C%groups != 0 {
+			return x, fmt.Errorf("%d channels do not fall into %d groups", x.shape.C, groups)
+		}
+		weight := b.param(param{name: b.prefix + n.Name + ".weight", shape: []int{w.KH, w.KW, w.C / groups, n.Out}, init: Layer{}.init()})
 		bias := b.param(param{name: b.prefix + n.Name + ".bias", shape: []int{n.Out}})
-		out.node, err = op.Conv(in, weight, bias, w)
+		if groups > 1 {
+			out.node, err = op.GroupConv(in, weight, bias, w, groups)
+		} else {
+			out.node, err = op.Conv(in, weight, bias, w)
+		}
 	}
 	return out, err
 }
@@ -134,7 +144,7 @@ func (b *builder) batchNormNode(n Node, x value) (value, error) {
 	}
 	gamma, beta := vector(".weight", 1, false), vector(".bias", 0, false)
 	mean, variance := vector(".running_mean", 0, true), vector(".running_var", 1, true)
-	if b.training && !n.Fixed {
+	if b.training && !n.Fixed && !b.held(b.prefix+n.Name+".weight") {
 		x.node, err = op.BatchNormTrain(x.node, gamma, beta, mean, variance, n.Epsilon, batchNormMomentum)
 	} else {
 		x.node, err = op.BatchNorm(x.node, gamma, beta, mean, variance, n.Epsilon)

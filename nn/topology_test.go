@@ -30,9 +30,11 @@ func TestTopologyErrors(t *testing.T) {
 		{[]nn.Node{{Op: "conv", Name: "c", In: []int{0}, Out: 3, Kernel: [2]int{2, 2}}}, "stride 0"},
 		{[]nn.Node{{Op: "avgpool", In: []int{0}, Stride: 1, Kernel: [2]int{2, 2}, Pads: [4]int{0, -1, 0, 0}}, dense}, "padding [0 -1 0 0]"},
 		{[]nn.Node{{Op: "reshape", In: []int{0}}, dense}, "no shape"},
+		{[]nn.Node{{Op: "conv", Name: "c", In: []int{0}, Out: 3, Kernel: [2]int{2, 2}, Stride: 1, Groups: 4}}, "4 groups"},
 		// from here on the shapes tell
 		{[]nn.Node{{Op: "reshape", In: []int{0}, Shape: &nn.Shape{H: 1, W: 1, C: 17}}, {Op: "dense", Name: "fc", In: []int{1}, Out: 3}}, "a value of 4x4x1 cannot become 1x1x17"},
 		{[]nn.Node{{Op: "conv", Name: "c", In: []int{0}, Out: 3, Kernel: [2]int{5, 5}, Stride: 1}}, "kernel 5x5 is larger"},
+		{[]nn.Node{{Op: "conv", Name: "c", In: []int{0}, Out: 3, Kernel: [2]int{4, 4}, Stride: 1, Groups: 3}}, "1 channels do not fall into 3 groups"},
 		{[]nn.Node{{Op: "batchnorm", Name: "n", In: []int{0}}, {Op: "dense", Name: "fc", In: []int{1}, Out: 3}}, "epsilon is 0"},
 		{[]nn.Node{dense, {Op: "add", In: []int{0, 1}}}, "the values have shapes 4x4x1 and 1x1x3"},
 		{[]nn.Node{dense, {Op: "concat", In: []int{0, 1}}}, "images of 4x4x1 and 1x1x3 cannot lie side by side"},

@@ -11,7 +11,7 @@ func topologies() []Network {
 	return []Network{
 		network("topology: unequal kernels and paddings", 6, 7, 2, 10,
 			nn.Node{Op: "conv", Name: "a", In: []int{0}, Out: 5, Kernel: [2]int{3, 2}, Stride: 2, Pads: [4]int{0, 1, 2, 0}},
-			nn.Node{Op: "relu", In: []int{1}},
+			nn.Node{Op: "leaky_relu", In: []int{1}, Slope: 0.125},
 			nn.Node{Op: "maxpool", In: []int{2}, Kernel: [2]int{2, 3}, Stride: 1, Pads: [4]int{1, 0, 0, 2}},
 			nn.Node{Op: "avgpool", In: []int{3}, Kernel: [2]int{3, 2}, Stride: 2, Pads: [4]int{0, 1, 1, 0}},
 			nn.Node{Op: "dense", Name: "b", In: []int{4}, Out: 10, ChannelsFirst: true}),
@@ -33,7 +33,7 @@ func topologies() []Network {
 			nn.Node{Op: "relu", In: []int{4}},
 			nn.Node{Op: "add", In: []int{3, 5}},
 			nn.Node{Op: "reshape", In: []int{6}, Shape: &nn.Shape{H: 1, W: 3, C: 4}},
-			nn.Node{Op: "conv", Name: "b", In: []int{7}, Out: 5, Kernel: [2]int{1, 2}, Stride: 1},
+			nn.Node{Op: "conv", Name: "b", In: []int{7}, Out: 6, Kernel: [2]int{1, 2}, Stride: 1, Groups: 2},
 			nn.Node{Op: "dense", Name: "c", In: []int{8}, Out: 10}),
 	}
 }
