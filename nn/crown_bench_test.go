@@ -11,7 +11,7 @@ import (
 // BenchmarkCrown is the gradient of the worst case of 100 MNIST images.
 func BenchmarkCrown(b *testing.B) {
 	const n = 100
-	spec := nn.Spec{Arch: "fast_cnn", Options: &nn.FastCNN{}, Input: nn.Shape{H: 28, W: 28, C: 1}, Classes: 10}
+	spec := nn.Spec{Arch: "fast_cnn", Options: &nn.FastCNN{Init: "kaiming"}, Input: nn.Shape{H: 28, W: 28, C: 1}, Classes: 10}
 	m, err := nn.Build(spec, cpu.New(0), n, rng.New(1, "weights"))
 	if err != nil {
 		b.Fatal(err)

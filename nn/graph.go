@@ -36,6 +36,7 @@ type param struct {
 	// flattened is the image shape behind a dense layer's inputs: PyTorch flattens C,H,W, we H,W,C.
 	flattened Shape
 	fill      float32 // for vectors: the initial value
+	fanIn     int     // of a bias that begins at random as the weights do: their number for each output
 }
 
 // frozen says that a parameter has no gradient.
@@ -226,7 +227,7 @@ func (b *builder) conv(c *cursor, l Layer, w device.Window) (err error) {
 	weight := b.param(param{name: name + ".weight", shape: []int{w.KH, w.KW, w.C / groups, l.Out}, init: init})
 	var bias *gorgonia.Node
 	if !l.NoBias {
-		bias = b.param(param{name: name + ".bias", shape: []int{l.Out}, fill: float32(init.Bias)})
+		bias = b.bias(name, l.Out, w.KH*w.KW*w.C/groups, init)
 	}
 	if groups > 1 {
 		c.node, err = op.GroupConv(c.node, weight, bias, w, groups)
@@ -248,11 +249,19 @@ func (b *builder) dense(c *cursor, l Layer, classes int) error {
 	}
 	name, init := b.name(l, "fc"), l.init()
 	weight := b.param(param{name: name + ".weight", shape: []int{c.features, out}, init: init, flattened: c.flattened})
-	bias := b.param(param{name: name + ".bias", shape: []int{out}, fill: float32(init.Bias)})
+	bias := b.bias(name, out, c.features, init)
 	c.features, c.flattened = out, Shape{}
 	var err error
 	c.node, err = op.Dense(c.node, weight, bias)
 	return err
+}
+
+func (b *builder) bias(layer string, out, fanIn int, init Init) *gorgonia.Node {
+	p := param{name: layer + ".bias", shape: []int{out}, fill: float32(init.Bias)}
+	if init.Weights == "pytorch" {
+		p.init, p.fanIn = init, fanIn
+	}
+	return b.param(p)
 }
 
 func (b *builder) flatten(c *cursor) (err error) {

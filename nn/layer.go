@@ -40,7 +40,8 @@ type Layer struct {
 // Init says how weights begin.
 type Init struct {
 	// Weights is "kaiming" (He et al. 2015, normal, fan-in), "glorot" (Glorot and Bengio 2010, uniform),
-	// "truncated_normal" (redrawn beyond two standard deviations, as in TensorFlow) or "zeros".
+	// "pytorch" (its default: weights and biases uniform within 1/sqrt(fan-in)), "truncated_normal" (redrawn
+	// beyond two standard deviations, as in TensorFlow) or "zeros".
 	Weights string  `toml:"weights" json:"weights"`
 	Std     float64 `toml:"std,omitempty" json:"std,omitempty"` // of truncated_normal
 	Bias    float64 `toml:"bias,omitempty" json:"bias,omitempty"`
@@ -147,7 +148,7 @@ func (l Layer) activation() (f device.Func, slope float32) {
 // Validate reports an unknown initialiser.
 func (i Init) Validate() error {
 	switch i.Weights {
-	case "kaiming", "glorot", "zeros":
+	case "kaiming", "glorot", "pytorch", "zeros":
 		return nil
 	case "truncated_normal":
 		if !(i.Std > 0) {
@@ -155,7 +156,7 @@ func (i Init) Validate() error {
 		}
 		return nil
 	}
-	return registry.Errorf("init", "unknown initialiser %q: known: glorot, kaiming, truncated_normal, zeros", i.Weights)
+	return registry.Errorf("init", "unknown initialiser %q: known: glorot, kaiming, pytorch, truncated_normal, zeros", i.Weights)
 }
 
 // padding returns -1 for "same".

@@ -33,10 +33,10 @@ func initNamed(name string) (*Init, error) {
 	switch name {
 	case "madry":
 		return &Init{Weights: "truncated_normal", Std: 0.1, Bias: 0.1}, nil
-	case "kaiming", "glorot":
+	case "kaiming", "glorot", "pytorch":
 		return &Init{Weights: name}, nil
 	}
-	return nil, registry.Errorf("init", "unknown initialiser %q: known: glorot, kaiming, madry", name)
+	return nil, registry.Errorf("init", "unknown initialiser %q: known: glorot, kaiming, madry, pytorch", name)
 }
 
 func init() {

@@ -133,8 +133,11 @@ func (p param) initial(stream rng.Stream, index uint32) []float32 {
 		}
 		return v
 	}
+	if p.fanIn > 0 { // a bias
+		p.shape = []int{p.fanIn, n}
+	}
 	out := p.shape[len(p.shape)-1]
-	fanIn := n / out
+	fanIn := p.size() / out
 	receptive := 1
 	for _, d := range p.shape[:len(p.shape)-2] {
 		receptive *= d
@@ -145,6 +148,9 @@ func (p param) initial(stream rng.Stream, index uint32) []float32 {
 		stream.TruncatedNormal(v, 0, float32(p.init.Std), index, 0, 0)
 	case "glorot":
 		bound := float32(math.Sqrt(6 / float64(fanIn+out*receptive)))
+		stream.Uniform(v, -bound, bound, index, 0, 0)
+	case "pytorch":
+		bound := float32(1 / math.Sqrt(float64(fanIn)))
 		stream.Uniform(v, -bound, bound, index, 0, 0)
 	default: // kaiming
 		stream.Normal(v, 0, float32(math.Sqrt(2/float64(fanIn))), index, 0, 0)

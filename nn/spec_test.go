@@ -45,7 +45,7 @@ func TestArchitectureErrors(t *testing.T) {
 		options nn.Architecture
 		want    string
 	}{
-		{&nn.MadryCNN{Init: "he"}, `"init": unknown initialiser "he": known: glorot, kaiming, madry`},
+		{&nn.MadryCNN{Init: "he"}, `"init": unknown initialiser "he": known: glorot, kaiming, madry, pytorch`},
 		{&nn.MLP{Hidden: []int{3, 0}}, `"hidden": a hidden layer needs at least 1 unit, not 0`},
 		{&nn.MLP{Dropout: 1}, `"dropout": 1 must lie in [0,1)`},
 		{&nn.Custom{}, `"layer": a model named "layers" needs [[model.layer]] tables`},
@@ -135,7 +135,7 @@ func TestLayerErrors(t *testing.T) {
 		{[]L{{Type: "conv", Out: 4, Kernel: 3}, {Type: "groupnorm", Groups: 3}, last}, "4 channels do not fall into 3 groups"},
 		{[]L{flatten, {Type: "layernorm"}, last}, "layer 2 (layernorm): must come before flatten or after a dense layer"},
 		{[]L{flatten, {Type: "globalavgpool"}, last}, "layer 2 (globalavgpool): needs images"},
-		{[]L{{Type: "dense", Init: &nn.Init{Weights: "ones"}}}, `"init": unknown initialiser "ones": known: glorot, kaiming, truncated_normal, zeros`},
+		{[]L{{Type: "dense", Init: &nn.Init{Weights: "ones"}}}, `"init": unknown initialiser "ones": known: glorot, kaiming, pytorch, truncated_normal, zeros`},
 		{[]L{{Type: "dense", Init: &nn.Init{Weights: "truncated_normal"}}}, `"init": truncated_normal needs std above 0, not 0`},
 		{[]L{{Type: "linear"}}, `"type": unknown layer "linear": known: avgpool, batchnorm, conv`},
 		{[]L{{Type: "maxpool", Kernel: 17, Stride: 1, Padding: "16"}, last}, "max pooling: kernel 17x17 has more than 256 elements"},

@@ -189,6 +189,7 @@ func TestInitialWeights(t *testing.T) {
 		{nil, math.Sqrt(2. / fanIn), 6.67 * math.Sqrt(2./fanIn), 0},
 		{&nn.Init{Weights: "kaiming", Bias: 0.5}, math.Sqrt(2. / fanIn), 6.67 * math.Sqrt(2./fanIn), 0.5},
 		{&nn.Init{Weights: "glorot"}, math.Sqrt(2. / (fanIn + 25*out)), math.Sqrt(6. / (fanIn + 25*out)), 0},
+		{&nn.Init{Weights: "pytorch"}, math.Sqrt(1. / (3 * fanIn)), math.Sqrt(1. / fanIn), 0},
 		{&nn.Init{Weights: "truncated_normal", Std: 0.1, Bias: 0.1}, 0.087962566 /* 0.1 of the truncated std */, 0.2, 0.1},
 	} {
 		spec := layers(nn.Shape{H: 5, W: 5, C: 8}, out, nn.Layer{Type: "conv", Out: out, Kernel: 5, Init: test.init}, nn.Layer{Type: "dense"})
@@ -205,7 +206,13 @@ func TestInitialWeights(t *testing.T) {
 		if math.Abs(mean) > 5*test.std/math.Sqrt(n) || math.Abs(square-variance) > 5*variance*math.Sqrt(2/n) {
 			t.Errorf("%+v: mean %v and mean square %v, want 0 and %v", test.init, mean, square, variance)
 		}
-		if slices.ContainsFunc(list[1].Data, func(v float32) bool { return v != test.bias }) {
+		if test.init != nil && test.init.Weights == "pytorch" { // biases as the weights
+			least, most := slices.Min(list[1].Data), slices.Max(list[1].Data)
+			// 40 draws all miss an outer quarter of the interval with probability .75^40 = 1e-5.
+			if b := float32(test.bound); least < -b || least > -b/2 || most > b || most < b/2 {
+				t.Errorf("%+v: biases from %v to %v", test.init, least, most)
+			}
+		} else if slices.ContainsFunc(list[1].Data, func(v float32) bool { return v != test.bias }) {
 			t.Errorf("%+v: biases %v", test.init, list[1].Data)
 		}
 		if again := build(t, spec, 1).Weights(); !reflect.DeepEqual(again, list) {
