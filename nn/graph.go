@@ -41,17 +41,26 @@ type builder struct {
 	*graph
 	g        *gorgonia.ExprGraph
 	spec     Spec
-	training bool
+	mode     mode
 	prefix   string
 	counts   map[string]int
 	dropouts int
 }
 
-// newGraph builds the expression for evaluation or, where layers differ in it, for training.
-func newGraph(spec Spec, training bool, rows int) (*graph, error) {
+// mode is what layers that differ in training do.
+type mode int
+
+const (
+	evaluation      mode = iota
+	training             // dropout, and the batch's statistics, which move the running ones
+	batchStatistics      // the batch's statistics alone
+)
+
+// newGraph builds the expression for a mode.
+func newGraph(spec Spec, m mode, rows int) (*graph, error) {
 	g := gorgonia.NewGraph()
 	in := spec.Input
-	b := &builder{graph: &graph{}, g: g, spec: spec, training: training}
+	b := &builder{graph: &graph{}, g: g, spec: spec, mode: m}
 	b.x = gorgonia.NewTensor(g, tensor.Float32, 4, gorgonia.WithShape(rows, in.H, in.W, in.C), gorgonia.WithName("x"))
 	b.seed = gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(rows, spec.Classes), gorgonia.WithName("seed"))
 	logits, err := b.network(spec, "")
@@ -174,7 +183,7 @@ func (b *builder) layer(c *cursor, l Layer, classes int) (err error) {
 	case "batchnorm":
 		return b.batchNorm(c, l)
 	case "dropout":
-		if b.training {
+		if b.mode == training {
 			c.node, err = op.Dropout(c.node, float32(l.Rate), b.dropouts)
 		}
 		b.dropouts++
@@ -271,9 +280,12 @@ func (b *builder) batchNorm(c *cursor, l Layer) (err error) {
 	beta := b.param(param{name: name + ".bias", shape: []int{channels}})
 	mean := b.param(param{name: name + ".running_mean", shape: []int{channels}, frozen: true})
 	variance := b.param(param{name: name + ".running_var", shape: []int{channels}, frozen: true, fill: 1})
-	if b.training {
+	switch b.mode {
+	case training:
 		c.node, err = op.BatchNormTrain(c.node, gamma, beta, mean, variance, batchNormEpsilon, batchNormMomentum)
-	} else {
+	case batchStatistics:
+		c.node, err = op.BatchNormTrain(c.node, gamma, beta, mean, variance, batchNormEpsilon, 0)
+	default:
 		c.node, err = op.BatchNorm(c.node, gamma, beta, mean, variance, batchNormEpsilon)
 	}
 	return err

@@ -36,13 +36,13 @@ func Build(spec Spec, dev device.Device, rows int, init rng.Stream) (*Model, err
 	if err := spec.check(); err != nil {
 		return nil, fmt.Errorf("build model: %w", err)
 	}
-	eval, err := newGraph(spec, false, graphRows)
+	eval, err := newGraph(spec, evaluation, graphRows)
 	if err != nil {
 		return nil, fmt.Errorf("build model: %w", err)
 	}
 	train := eval
 	if differs(spec) {
-		if train, err = newGraph(spec, true, graphRows); err != nil {
+		if train, err = newGraph(spec, training, graphRows); err != nil {
 			return nil, fmt.Errorf("build model: %w", err)
 		}
 	}

@@ -84,6 +84,10 @@ type Training struct {
 	StepsSchedule configs.Choice[nn.Schedule] `toml:"steps_schedule"`
 	// Average, where it is set, is deployed in the place of the weights, and measured by the probe.
 	Average configs.Choice[nn.Averaging] `toml:"average"`
+	// AttackBN is how the training attack meets batch normalisations: "eval", by running statistics, as
+	// the network is deployed, or "train", by those of the attacked batch, as the update does (Rice et
+	// al. 2020).
+	AttackBN string `toml:"attack_bn"`
 	// SaveEvery is the number of steps between savings of the training state; 0 is each epoch.
 	SaveEvery int `toml:"save_every"`
 	// LogEvery is the number of steps between lines of log.jsonl.
@@ -161,6 +165,9 @@ func (t Training) Validate() error {
 	}
 	if t.Epochs+t.Steps == 0 {
 		return registry.Errorf("epochs", "set epochs or steps above 0")
+	}
+	if t.AttackBN != "eval" && t.AttackBN != "train" {
+		return registry.Errorf("attack_bn", `%q: use "eval" (running statistics) or "train" (the attacked batch's)`, t.AttackBN)
 	}
 	if t.SaveEvery < 0 || t.LogEvery < 1 {
 		return registry.Errorf("log_every", "log_every must be at least 1 and save_every at least 0")
@@ -291,7 +298,7 @@ func defaultConfig() *Config {
 		Data:   Data{Source: choose[data.Source]("mnist"), HeldOut: 1000},
 		Model:  choose[nn.Architecture]("madry_cnn"),
 		Warmup: stage,
-		Train: Training{Stage: stage, Start: "baseline", EpsilonSchedule: choose[nn.Schedule]("constant"),
+		Train: Training{Stage: stage, Start: "baseline", AttackBN: "eval", EpsilonSchedule: choose[nn.Schedule]("constant"),
 			StepsSchedule: choose[nn.Schedule]("constant"), LogEvery: 50},
 		Defense: choose[defenses.Defense]("pgd_at"),
 		Probe:   Probe{N: 500, Attack: choose[attacks.Attack]("pgd")},
