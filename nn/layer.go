@@ -12,7 +12,7 @@ import (
 
 // Layer is one entry of a network's list of layers, and of `[[model.layer]]` in a config.
 type Layer struct {
-	// Type is one of layerTypes.
+	// Type is one of layerTypes: see [Layer.Validate].
 	Type string `toml:"type" json:"type"`
 	// Name prefixes the weights' names ("conv1.weight"); it is counted up by type when empty.
 	Name string `toml:"name,omitempty" json:"name,omitempty"`
