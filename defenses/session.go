@@ -30,6 +30,8 @@ type Session struct {
 	Dropout uint64
 	// Before, where not nil, is Model behind the transformations that it is to learn behind.
 	Before *transform.Network
+	// OnBatch, where not nil, is Model with the batch's statistics, which attacks meet then.
+	OnBatch *nn.OnBatch
 	// State is what a defence keeps from step to step, by name; a run saves it.
 	State map[string][]float32
 

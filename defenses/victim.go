@@ -25,9 +25,21 @@ func (v bent) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
 	return v.Victim.Iterate(&call, &loop)
 }
 
+// onBatch is a victim whose rows depend on each other, so that its loops run on the host, all rows
+// of a batch together. Rows that EarlyStop ends leave the statistics, too.
+type onBatch struct{ *nn.OnBatch }
+
+// Iterate implements attacks.Victim.
+func (v onBatch) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
+	return attacks.Iterate(v, c, l)
+}
+
 // victim is the network in training as its attack meets it: with the steps of the curriculum.
 func (s *Session) victim(b bend) attacks.Victim {
 	var v attacks.Victim = s.Model
+	if s.OnBatch != nil {
+		v = onBatch{s.OnBatch}
+	}
 	if s.Before != nil {
 		v = s.Before
 	}

@@ -47,19 +47,28 @@ type builder struct {
 	*graph
 	g        *gorgonia.ExprGraph
 	spec     Spec
-	training bool
+	mode     mode
 	held     func(name string) bool
 	prefix   string
 	counts   map[string]int
 	dropouts int
 }
 
-// newGraph builds the expression for evaluation or, where layers differ in it, for training. Weights
-// that are held get no gradient, and batch normalisation with such weights works as in evaluation.
-func newGraph(spec Spec, training bool, rows int, held func(name string) bool) (*graph, error) {
+// mode is what layers that differ in training do.
+type mode int
+
+const (
+	evaluation      mode = iota
+	training             // dropout, and the batch's statistics, which move the running ones
+	batchStatistics      // the batch's statistics alone
+)
+
+// newGraph builds the expression for a mode. Weights that are held get no gradient, and batch
+// normalisation with such weights works as in evaluation.
+func newGraph(spec Spec, m mode, rows int, held func(name string) bool) (*graph, error) {
 	g := gorgonia.NewGraph()
 	in := spec.Input
-	b := &builder{graph: &graph{}, g: g, spec: spec, training: training, held: held}
+	b := &builder{graph: &graph{}, g: g, spec: spec, mode: m, held: held}
 	b.x = gorgonia.NewTensor(g, tensor.Float32, 4, gorgonia.WithShape(rows, in.H, in.W, in.C), gorgonia.WithName("x"))
 	b.seed = gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(rows, spec.Classes), gorgonia.WithName("seed"))
 	logits, err := b.network(spec, "")
@@ -187,7 +196,7 @@ func (b *builder) layer(c *cursor, l Layer, classes int) (err error) {
 	case "batchnorm":
 		return b.batchNorm(c, l)
 	case "dropout":
-		if b.training {
+		if b.mode == training {
 			c.node, err = op.Dropout(c.node, float32(l.Rate), b.dropouts)
 		}
 		b.dropouts++
@@ -292,12 +301,20 @@ func (b *builder) batchNorm(c *cursor, l Layer) (err error) {
 	beta := b.param(param{name: name + ".bias", shape: []int{channels}})
 	mean := b.param(param{name: name + ".running_mean", shape: []int{channels}, statistic: true})
 	variance := b.param(param{name: name + ".running_var", shape: []int{channels}, statistic: true, fill: 1})
-	if b.training && !b.held(name+".weight") {
-		c.node, err = op.BatchNormTrain(c.node, gamma, beta, mean, variance, batchNormEpsilon, batchNormMomentum)
-	} else {
-		c.node, err = op.BatchNorm(c.node, gamma, beta, mean, variance, batchNormEpsilon)
-	}
+	c.node, err = b.normalise(c.node, name, []*gorgonia.Node{gamma, beta, mean, variance}, batchNormEpsilon)
 	return err
+}
+
+// normalise applies a batch normalisation with the statistics that the mode asks for; one that is held
+// takes its running ones.
+func (b *builder) normalise(x *gorgonia.Node, name string, p []*gorgonia.Node, epsilon float32) (*gorgonia.Node, error) {
+	switch {
+	case b.mode == evaluation || b.held(name+".weight"):
+		return op.BatchNorm(x, p[0], p[1], p[2], p[3], epsilon)
+	case b.mode == training:
+		return op.BatchNormTrain(x, p[0], p[1], p[2], p[3], epsilon, batchNormMomentum)
+	}
+	return op.BatchNormTrain(x, p[0], p[1], p[2], p[3], epsilon, 0)
 }
 
 // ownNorm normalises each example by its own statistics, by groups of channels or by positions.

@@ -12,7 +12,8 @@ import (
 
 // Layer is one entry of a network's list of layers, and of `[[model.layer]]` in a config.
 type Layer struct {
-	// Type is one of layerTypes.
+	// Type is conv, dense, maxpool, avgpool, globalavgpool, batchnorm, groupnorm, layernorm (over the
+	// channels), relu, leaky_relu, gelu, silu, sigmoid, tanh, residual, dropout or flatten.
 	Type string `toml:"type" json:"type"`
 	// Name prefixes the weights' names ("conv1.weight"); it is counted up by type when empty.
 	Name string `toml:"name,omitempty" json:"name,omitempty"`

@@ -44,7 +44,7 @@ func BuildTuned(spec Spec, dev device.Device, rows int, init rng.Stream, tuning 
 	if err := spec.check(); err != nil {
 		return nil, fmt.Errorf("build model: %w", err)
 	}
-	eval, err := newGraph(spec, false, graphRows, trainsAll)
+	eval, err := newGraph(spec, evaluation, graphRows, trainsAll)
 	if err != nil {
 		return nil, fmt.Errorf("build model: %w", err)
 	}
@@ -54,7 +54,7 @@ func BuildTuned(spec Spec, dev device.Device, rows int, init rng.Stream, tuning 
 	}
 	train := eval
 	if differs(spec) {
-		if train, err = newGraph(spec, true, graphRows, held); err != nil {
+		if train, err = newGraph(spec, training, graphRows, held); err != nil {
 			return nil, fmt.Errorf("build model: %w", err)
 		}
 	}

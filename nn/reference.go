@@ -40,7 +40,11 @@ func Reference(spec Spec, weights []Weight, c ReferenceCall) (*ReferenceResult, 
 	if err := spec.check(); err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}
-	g, err := newGraph(spec, c.Training, c.Rows, trainsAll)
+	m := evaluation
+	if c.Training {
+		m = training
+	}
+	g, err := newGraph(spec, m, c.Rows, trainsAll)
 	if err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}

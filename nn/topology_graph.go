@@ -142,12 +142,11 @@ func (b *builder) batchNormNode(n Node, x value) (value, error) {
 	vector := func(suffix string, fill float32, statistic bool) *gorgonia.Node {
 		return b.param(param{name: b.prefix + n.Name + suffix, shape: []int{channels}, statistic: statistic, held: n.Constant, fill: fill})
 	}
-	gamma, beta := vector(".weight", 1, false), vector(".bias", 0, false)
-	mean, variance := vector(".running_mean", 0, true), vector(".running_var", 1, true)
-	if b.training && !n.Fixed && !b.held(b.prefix+n.Name+".weight") {
-		x.node, err = op.BatchNormTrain(x.node, gamma, beta, mean, variance, n.Epsilon, batchNormMomentum)
+	p := []*gorgonia.Node{vector(".weight", 1, false), vector(".bias", 0, false), vector(".running_mean", 0, true), vector(".running_var", 1, true)}
+	if n.Fixed {
+		x.node, err = op.BatchNorm(x.node, p[0], p[1], p[2], p[3], n.Epsilon)
 	} else {
-		x.node, err = op.BatchNorm(x.node, gamma, beta, mean, variance, n.Epsilon)
+		x.node, err = b.normalise(x.node, b.prefix+n.Name, p, n.Epsilon)
 	}
 	return x, err
 }

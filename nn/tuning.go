@@ -123,3 +123,8 @@ func (g *graph) hold(held func(name string) bool) {
 		}
 	}
 }
+
+// holds reports whether the model's training leaves a weight as it is.
+func (m *Model) holds(name string) bool {
+	return slices.ContainsFunc(m.specs, func(p param) bool { return p.held && p.name == name })
+}

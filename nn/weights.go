@@ -21,7 +21,7 @@ func WeightShapes(spec Spec) ([]Weight, error) {
 	if err := spec.check(); err != nil {
 		return nil, err
 	}
-	g, err := newGraph(spec, false, graphRows, trainsAll)
+	g, err := newGraph(spec, evaluation, graphRows, trainsAll)
 	if err != nil {
 		return nil, err
 	}

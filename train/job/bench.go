@@ -126,6 +126,9 @@ func (r *run) benchStages(m *nn.Model, out *Benchmark, b BenchOptions) error {
 		return err
 	}
 	session := defenses.NewSession(m, rows)
+	if err := r.cfg.Train.normalise(session); err != nil {
+		return err
+	}
 	session.Noise = r.stream("bench")
 	if r.cfg.Teacher != nil {
 		if session.Teacher, err = nn.Build(r.teacherSpec(), r.dev, rows, r.stream("bench")); err != nil {

@@ -95,6 +95,10 @@ type Training struct {
 	// nn.Tuning.
 	Freeze Names      `toml:"freeze,omitempty"`
 	Groups []nn.Group `toml:"group,omitempty"`
+	// AttackBN is how the training attack meets batch normalisations: "eval", by running statistics, as
+	// the network is deployed, or "train", by those of the attacked batch, as the update does (Rice et
+	// al. 2020).
+	AttackBN string `toml:"attack_bn"`
 	// SaveEvery is the number of steps between savings of the training state; 0 is each epoch.
 	SaveEvery int `toml:"save_every"`
 	// LogEvery is the number of steps between lines of log.jsonl.
@@ -175,6 +179,9 @@ func (t Training) Validate() error {
 	}
 	if err := t.checkTuning(); err != nil {
 		return err
+	}
+	if t.AttackBN != "eval" && t.AttackBN != "train" {
+		return registry.Errorf("attack_bn", `%q: use "eval" (running statistics) or "train" (the attacked batch's)`, t.AttackBN)
 	}
 	if t.SaveEvery < 0 || t.LogEvery < 1 {
 		return registry.Errorf("log_every", "log_every must be at least 1 and save_every at least 0")
@@ -308,7 +315,7 @@ func defaultConfig() *Config {
 		Data:   Data{Source: choose[data.Source]("mnist"), HeldOut: 1000},
 		Model:  choose[nn.Architecture]("madry_cnn"),
 		Warmup: stage,
-		Train: Training{Stage: stage, Start: "baseline", EpsilonSchedule: choose[nn.Schedule]("constant"),
+		Train: Training{Stage: stage, Start: "baseline", AttackBN: "eval", EpsilonSchedule: choose[nn.Schedule]("constant"),
 			StepsSchedule: choose[nn.Schedule]("constant"), LogEvery: 50},
 		Defense: choose[defenses.Defense]("pgd_at"),
 		Probe:   Probe{N: 500, Attack: choose[attacks.Attack]("pgd")},

@@ -168,6 +168,9 @@ func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
 		s.Before = transform.New(m, chain, t.r.cfg.Seed)
 	}
 	var err error
+	if err = t.r.cfg.Train.normalise(s); err != nil {
+		return nil, err
+	}
 	if defenses.NeedsSources(t.defense) {
 		if s.Sources, err = t.r.sourceNetworks(t.stage.Batch); err != nil {
 			return nil, err
@@ -184,6 +187,20 @@ func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
 		return nil, fmt.Errorf("teacher: %w", err)
 	}
 	return s, nil
+}
+
+// normalise lets a session's attacks meet batch normalisations as attack_bn says.
+func (t Training) normalise(s *defenses.Session) (err error) {
+	switch {
+	case t.AttackBN == "eval":
+	case !s.Model.HasStatistics():
+		return &UsageError{fmt.Errorf("train.attack_bn = %q: %s has no batch normalisation", t.AttackBN, s.Model.Spec.Name())}
+	case s.Before != nil:
+		return &UsageError{fmt.Errorf("train.attack_bn = %q does not go with input.transform: leave one out", t.AttackBN)}
+	default:
+		s.OnBatch, err = s.Model.OnBatch()
+	}
+	return err
 }
 
 // prepare sets a session to a step.

@@ -100,6 +100,27 @@ func runShipped(t *testing.T, c *Config) {
 	}
 }
 
+// TestAttackBN trains against attacks that see the batch's statistics, and refuses to where there are none.
+func TestAttackBN(t *testing.T) {
+	c, err := Load("cifar_resnet18.toml", []string{"train.attack_bn=train"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runShipped(t, c)
+	if c, err = Load("quick.toml", []string{"train.attack_bn=train", "data.limit=100", "data.held_out=10", "probe.n=5"}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := newRun(c, quiet(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.state = newState()
+	_, err = r.newTrainer(*r.phases()[0].fitting)
+	if err == nil || !strings.Contains(err.Error(), `train.attack_bn = "train": fast_cnn has no batch normalisation`) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // photographs stand in for CIFAR-10, which is not at hand everywhere.
 type photographs struct{}
 
