@@ -67,7 +67,9 @@ func infoMeta(w *printer, m *checkpoints.Meta) error {
 	}
 	threat := "none: an undefended network"
 	if t := m.ThreatModel; t.Norm != "" {
-		threat = fmt.Sprintf("%v, eps %.4g; %.3g %% of each minibatch adversarial in training", attacks.Norm(t.Norm), t.Epsilon, 100*t.AdversarialShare)
+		if threat = fmt.Sprintf("%v, eps %.4g", attacks.Norm(t.Norm), t.Epsilon); t.AdversarialShare > 0 {
+			threat += fmt.Sprintf("; %.3g %% of each minibatch adversarial in training", 100*t.AdversarialShare)
+		}
 	}
 	row("threat model", "%s", threat)
 	for _, f := range m.Figures {
