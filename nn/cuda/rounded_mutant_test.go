@@ -12,7 +12,8 @@ import (
 )
 
 // products is what every kernel for tensor cores has a part in: both passes through convolutions and
-// dense layers that take several steps of k. wide takes the large tiles.
+// dense layers that take several steps of k, with channels that are copied one by one and by fours. wide
+// takes the large tiles.
 func products(t *testing.T, p device.Precision, wide bool) ([]float32, error) {
 	t.Helper()
 	d := openRounded(t, 1, p)
@@ -21,7 +22,7 @@ func products(t *testing.T, p device.Precision, wide bool) ([]float32, error) {
 	}
 	const rows = 36 // more than a small tile of rows
 	spec := nn.Spec{Arch: "layers", Input: nn.Shape{H: 3, W: 2, C: 2}, Classes: 10, Options: &nn.Custom{List: []nn.Layer{
-		{Type: "conv", Out: 34, Kernel: 3, Padding: "same"}, {Type: "relu"}, {Type: "conv", Out: 35, Kernel: 3, Padding: "same"}, {Type: "relu"},
+		{Type: "conv", Out: 36, Kernel: 3, Padding: "same"}, {Type: "relu"}, {Type: "conv", Out: 35, Kernel: 3, Padding: "same"}, {Type: "relu"},
 		{Type: "flatten"}, {Type: "dense", Out: 66}, {Type: "relu"}, {Type: "dense", Out: 36}, {Type: "dense"}}}}
 	m, err := nn.Build(spec, d, rows, rng.New(3, "weights"))
 	if err != nil {
@@ -57,7 +58,8 @@ func TestTensorMutants(t *testing.T) {
 	}{
 		{"no barrier", `bar\.sync\s+0;`, "", []string{"conv_tf32", "conv_input_grad_tf32_small", "conv_weight_grad_bf16", "dense_bf16_small", "dense_input_grad_bf16", "dense_weight_grad_tf32_small"}},
 		{"a stage that is not waited for", `cp\.async\.wait_group 1;`, "cp.async.wait_group 2;", []string{"conv_bf16_small", "dense_weight_grad_tf32"}},
-		{"what lies outside is read", `selp\.b32\s+(%r\d+), 0, 4, %p\d+;`, "mov.b32 $1, 4;", []string{"conv_tf32_small", "conv_weight_grad_bf16"}},
+		{"what lies outside is read", `selp\.b32\s+(%r\d+), 0, 4, %p\d+;`, "mov.b32 $1, 4;", []string{"conv_weight_grad_tf32_small", "conv_bf16"}},
+		{"what lies outside is read by fours", `selp\.b32\s+(%r\d+), 0, 16, %p\d+;`, "mov.b32 $1, 16;", []string{"conv_bf16_small"}},
 		{"two words of a fragment exchanged", `(mma\S+\s+\{[^}]*\}, \{%r\d+, ?)(%r\d+), ?(%r\d+)`, "$1$3, $2", []string{"dense_tf32", "conv_input_grad_bf16"}},
 		{"both words of a fragment exchanged", `(mma\S+\s+\{[^}]*\}, \{[^}]*\}, \{)(%r\d+), ?(%r\d+)`, "$1$3, $2", []string{"conv_tf32", "dense_input_grad_bf16_small"}},
 		{"an operand that is not rounded", `cvt\.rna\.tf32\.f32`, "mov.b32", []string{"dense_weight_grad_tf32"}},

@@ -1,10 +1,13 @@
 package cuda
 
 import (
+	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"rampart/nn/backendtest"
+	"rampart/nn/cpu"
 	"rampart/nn/cuda/ptx"
 	"rampart/nn/device"
 )
@@ -64,5 +67,24 @@ func TestRoundErrors(t *testing.T) {
 	}
 	if err := d.Round(device.TF32); err == nil || !strings.Contains(err.Error(), "loaded already") {
 		t.Errorf("another precision later: %v", err)
+	}
+}
+
+// TestRoundedTraining: adversarial training on tensor cores begins as on the processor. (Signs of gradients
+// amplify rounding, so that the ways part later.)
+func TestRoundedTraining(t *testing.T) {
+	const steps = 4
+	set := stripes(t, 120)
+	want := train(t, cpu.New(1), set, steps)
+	for _, p := range []device.Precision{device.TF32, device.BF16} {
+		got := train(t, openRounded(t, 1, p), set, steps)
+		for i, loss := range got.losses {
+			if math.Abs(loss-want.losses[i]) > 1e-2*want.losses[i] {
+				t.Errorf("%s: step %d has loss %v, %v on the processor", p, i, loss, want.losses[i])
+			}
+		}
+		if slices.Equal(got.losses, want.losses) {
+			t.Errorf("%s: nothing is rounded", p)
+		}
 	}
 }

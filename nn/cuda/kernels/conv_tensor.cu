@@ -1,5 +1,5 @@
 // Convolutions as in conv.cu, on tensor cores.
-#include "patches.cuh"
+#include "conv_kernels.cuh"
 #include "tensor.cuh"
 
 template <class T, class P>
@@ -22,21 +22,7 @@ __device__ void weight_grad(const float* x, const float* dy, float* parts, const
                                   Source<Matrix>{{dy, 1, out}, dy, aligned(dy, out)}, Plain{parts + (long long)blockIdx.z * M * out, out});
 }
 
-#define CONV(ending, T, P)                                                                                                                       \
-  extern "C" __global__ void __launch_bounds__(T::threads)                                                                                       \
-      conv_##ending(const float* x, const float* weights, const float* bias, float* y, Window w, int out, int rows, int relu) {                  \
-    forward<T, P>(x, weights, bias, y, w, out, rows, relu);                                                                                      \
-  }                                                                                                                                              \
-  extern "C" __global__ void __launch_bounds__(T::threads)                                                                                       \
-      conv_input_grad_##ending(const float* weights, const float* dy, float* dx, Window w, int out, int rows) {                                  \
-    input_grad<T, P>(weights, dy, dx, w, out, rows);                                                                                             \
-  }                                                                                                                                              \
-  extern "C" __global__ void __launch_bounds__(T::threads)                                                                                       \
-      conv_weight_grad_##ending(const float* x, const float* dy, float* parts, Window w, int out, int rows, int chunk) {                         \
-    weight_grad<T, P>(x, dy, parts, w, out, rows, chunk);                                                                                        \
-  }
-
-CONV(tf32, Wide, TF32)
-CONV(tf32_small, Narrower, TF32)
-CONV(bf16, Wide, BF16)
-CONV(bf16_small, Narrower, BF16)
+CONV(_tf32, Wide::threads, Wide, TF32)
+CONV(_tf32_small, Narrower::threads, Narrower, TF32)
+CONV(_bf16, Wide::threads, Wide, BF16)
+CONV(_bf16_small, Narrower::threads, Narrower, BF16)

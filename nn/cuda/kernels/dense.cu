@@ -1,5 +1,6 @@
 // Fully connected layers: x [rows,In], weights [In,Out].
 #include "common.cuh"
+#include "dense_kernels.cuh"
 #include "gemm.cuh"
 
 template <class T>
@@ -20,30 +21,5 @@ __device__ void weight_grad(const float* x, const float* dy, float* parts, int i
                  Plain{parts + (long long)blockIdx.z * in * out, out});
 }
 
-extern "C" {
-
-__global__ void __launch_bounds__(Large::threads) dense(const float* x, const float* weights, const float* bias, float* y, int in, int out, int rows, int relu) {
-  forward<Large>(x, weights, bias, y, in, out, rows, relu);
-}
-
-__global__ void __launch_bounds__(Small::threads) dense_small(const float* x, const float* weights, const float* bias, float* y, int in, int out, int rows, int relu) {
-  forward<Small>(x, weights, bias, y, in, out, rows, relu);
-}
-
-__global__ void __launch_bounds__(Large::threads) dense_input_grad(const float* weights, const float* dy, float* dx, int in, int out, int rows) {
-  input_grad<Large>(weights, dy, dx, in, out, rows);
-}
-
-__global__ void __launch_bounds__(Small::threads) dense_input_grad_small(const float* weights, const float* dy, float* dx, int in, int out, int rows) {
-  input_grad<Small>(weights, dy, dx, in, out, rows);
-}
-
-__global__ void __launch_bounds__(Large::threads) dense_weight_grad(const float* x, const float* dy, float* parts, int in, int out, int rows, int chunk) {
-  weight_grad<Large>(x, dy, parts, in, out, rows, chunk);
-}
-
-__global__ void __launch_bounds__(Small::threads) dense_weight_grad_small(const float* x, const float* dy, float* parts, int in, int out, int rows, int chunk) {
-  weight_grad<Small>(x, dy, parts, in, out, rows, chunk);
-}
-
-} // extern "C"
+DENSE(, Large::threads, Large)
+DENSE(_small, Small::threads, Small)

@@ -1,5 +1,6 @@
 // Fully connected layers as in dense.cu, on tensor cores.
 #include "common.cuh"
+#include "dense_kernels.cuh"
 #include "tensor.cuh"
 
 template <class T, class P>
@@ -22,21 +23,7 @@ __device__ void weight_grad(const float* x, const float* dy, float* parts, int i
                                   Source<Matrix>{{dy, 1, out}, dy, aligned(dy, out)}, Plain{parts + (long long)blockIdx.z * in * out, out});
 }
 
-#define DENSE(ending, T, P)                                                                                                     \
-  extern "C" __global__ void __launch_bounds__(T::threads)                                                                      \
-      dense_##ending(const float* x, const float* weights, const float* bias, float* y, int in, int out, int rows, int relu) {  \
-    forward<T, P>(x, weights, bias, y, in, out, rows, relu);                                                                    \
-  }                                                                                                                             \
-  extern "C" __global__ void __launch_bounds__(T::threads)                                                                      \
-      dense_input_grad_##ending(const float* weights, const float* dy, float* dx, int in, int out, int rows) {                  \
-    input_grad<T, P>(weights, dy, dx, in, out, rows);                                                                           \
-  }                                                                                                                             \
-  extern "C" __global__ void __launch_bounds__(T::threads)                                                                      \
-      dense_weight_grad_##ending(const float* x, const float* dy, float* parts, int in, int out, int rows, int chunk) {         \
-    weight_grad<T, P>(x, dy, parts, in, out, rows, chunk);                                                                      \
-  }
-
-DENSE(tf32, Wide, TF32)
-DENSE(tf32_small, Narrower, TF32)
-DENSE(bf16, Wide, BF16)
-DENSE(bf16_small, Narrower, BF16)
+DENSE(_tf32, Wide::threads, Wide, TF32)
+DENSE(_tf32_small, Narrower::threads, Narrower, TF32)
+DENSE(_bf16, Wide::threads, Wide, BF16)
+DENSE(_bf16_small, Narrower::threads, Narrower, BF16)
