@@ -61,6 +61,7 @@ type frame struct {
 	tile    []float32
 	block   device.Block
 	state   loopState
+	norm    normState
 	counts  device.Counts
 	times   []time.Duration // by instruction, while the executable is profiled
 }

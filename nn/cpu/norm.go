@@ -42,7 +42,8 @@ func (e *executable) bindNorm(i int, instr device.Instr) (scratch int) {
 	case device.BatchNormGammaGrad:
 		split(op.Channels, func(f *frame, from, to int) {
 			x, mean, variance, dy, dgamma := f.all(in[0]), f.all(in[1]), f.all(in[2]), f.all(in[3]), f.all(out[0])
-			var s kernel.NormSums
+			s := &f.norm.sums
+			*s = kernel.NormSums{}
 			for i, v := range mean[from:to] {
 				s.MeanB[i] = float64(v)
 			}
@@ -57,8 +58,7 @@ func (e *executable) bindNorm(i int, instr device.Instr) (scratch int) {
 		split(op.Channels, func(f *frame, from, to int) {
 			x, gamma, dy, stats, dx := f.all(in[0]), f.all(in[1]), f.all(in[2]), f.all(in[3]), f.all(out[0])
 			n := count(op.Positions)
-			s := normSums(x, dy, stats, from, to, n, op.Channels)
-			var factors kernel.NormFactors
+			s, factors := f.normSums(x, dy, stats, from, to, n, op.Channels), &f.norm.factors
 			for c := from; c < to; c++ {
 				i, inv := c-from, float64(stats[op.Channels+c])
 				factors.Mean[i] = stats[c]
@@ -71,7 +71,7 @@ func (e *executable) bindNorm(i int, instr device.Instr) (scratch int) {
 	case device.BatchNormTrainGammaGrad:
 		split(op.Channels, func(f *frame, from, to int) {
 			x, dy, stats, dgamma := f.all(in[0]), f.all(in[1]), f.all(in[2]), f.all(out[0])
-			s := normSums(x, dy, stats, from, to, count(op.Positions), op.Channels)
+			s := f.normSums(x, dy, stats, from, to, count(op.Positions), op.Channels)
 			for c := from; c < to; c++ {
 				dgamma[c] = float32(s.Dot[c-from] * float64(stats[op.Channels+c]))
 			}
@@ -89,16 +89,16 @@ func normTrain(f *frame, in, out []int, from, to, n int, op device.BatchNormTrai
 	x, y, stats := f.all(in[0]), f.all(out[0]), f.all(out[1])
 	gamma, beta, running, runningVar := f.all(in[1]), f.all(in[2]), f.all(in[3]), f.all(in[4])
 	cols := to - from
-	var sums, squares kernel.NormSums
+	sums, factors := &f.norm.sums, &f.norm.factors
+	*sums = kernel.NormSums{}
 	sums.Add(x[from:], x[from:], n, op.Channels, cols)
 	for i := range cols {
-		squares.MeanA[i] = sums.Sum[i] / float64(n)
+		sums.MeanA[i] = sums.Sum[i] / float64(n)
 	}
-	squares.MeanB = squares.MeanA
-	squares.Add(x[from:], x[from:], n, op.Channels, cols)
-	var factors kernel.NormFactors
+	sums.MeanB, sums.Dot = sums.MeanA, [kernel.NormChannels]float64{}
+	sums.Add(x[from:], x[from:], n, op.Channels, cols)
 	for i := range cols {
-		c, mean, square := from+i, squares.MeanA[i], squares.Dot[i]
+		c, mean, square := from+i, sums.MeanA[i], sums.Dot[i]
 		inv := invStd(square/float64(n), op.Epsilon)
 		stats[c], stats[op.Channels+c] = float32(mean), inv
 		factors.Mean[i], factors.Scale[i], factors.Shift[i] = float32(mean), gamma[c]*inv, beta[c]
@@ -108,8 +108,16 @@ func normTrain(f *frame, in, out []int, from, to, n int, op device.BatchNormTrai
 	factors.Apply(y[from:], x[from:], n, op.Channels, cols)
 }
 
-// normSums returns the sums of dy and of dy*(x-mean) over channels [from,to).
-func normSums(x, dy, stats []float32, from, to, n, channels int) (s kernel.NormSums) {
+// normState is a frame's, so that a run allocates nothing.
+type normState struct {
+	sums    kernel.NormSums
+	factors kernel.NormFactors
+}
+
+// normSums sums dy and dy*(x-mean) over channels [from,to).
+func (f *frame) normSums(x, dy, stats []float32, from, to, n, channels int) *kernel.NormSums {
+	s := &f.norm.sums
+	*s = kernel.NormSums{}
 	for i, v := range stats[from:to] {
 		s.MeanB[i] = float64(v)
 	}
