@@ -65,6 +65,9 @@ func (c Combine) Validate() error {
 // Name is the architecture's name, for a person.
 func (s Spec) Name() string {
 	if len(s.Members) == 0 {
+		if t, ok := s.Options.(*Topology); ok && t.Source != "" {
+			return t.Source
+		}
 		return s.Arch
 	}
 	how := map[Combine]string{MeanLogits: "mean logits", MeanProbability: "mean probability", MajorityVote: "majority vote", Stacked: "trained jointly"}[s.Combine]

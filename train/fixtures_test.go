@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"image"
 	"image/color"
@@ -23,7 +24,7 @@ var mnist = sync.OnceValues(func() (sets [2]*data.Dataset, err error) {
 })
 
 // writeFixtures puts a small part of MNIST into dir/digits, as IDX files; a config for it into
-// dir/tiny.toml; and images into dir/images, one of them damaged.
+// dir/tiny.toml; images into dir/images, one of them damaged; and networks of others into dir/foreign.
 func writeFixtures(dir string) error {
 	sets, err := mnist()
 	if err != nil {
@@ -61,6 +62,15 @@ func writeFixtures(dir string) error {
 		"images/huge.png":                huge,
 		"images/text.png":                []byte("this is no image\n"),
 		"images/empty.png":               nil,
+	}
+	foreign, err := filepath.Glob(filepath.Join("testdata", "foreign", "*.onnx"))
+	if err != nil || len(foreign) == 0 {
+		return fmt.Errorf("no networks in testdata/foreign (%w)", err)
+	}
+	for _, path := range foreign {
+		if files["foreign/"+filepath.Base(path)], err = os.ReadFile(path); err != nil {
+			return err
+		}
 	}
 	for name, content := range files {
 		path := filepath.Join(dir, filepath.FromSlash(name))
