@@ -221,3 +221,34 @@ func TestTuningErrors(t *testing.T) {
 		t.Errorf("%d weights of two heads", got)
 	}
 }
+
+// TestFreezeBounds: interval bounds add the same gradient to what is trained, and none to the rest.
+func TestFreezeBounds(t *testing.T) {
+	spec := nn.Spec{Arch: "mlp", Options: &nn.MLP{Hidden: []int{6, 5}}, Input: nn.Shape{H: 3, W: 3, C: 1}, Classes: 3}
+	var gradients [2][]nn.Weight
+	for i, tuning := range []nn.Tuning{{}, {Freeze: []string{"fc1", "fc2.bias"}}} {
+		m := tuned(t, spec, tuning)
+		b, err := nn.NewBounds(m, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		images, box := make([]float32, 2*9), make([]float32, 2*2*9)
+		rng.New(9, "pixels").Uniform(images, 0, 1, 0, 0, 0)
+		b.Box(box, images, 0.05)
+		call := &device.Call{Rows: 2, X: m.New(len(images)), Labels: []int32{2, 0}, Loss: nn.CrossEntropy{}, Scale: 1}
+		call.X.Upload(images, 0)
+		if err := m.ParamGrad(call); err != nil {
+			t.Fatal(err)
+		}
+		worst := &device.Call{Rows: 2, X: m.New(len(box)), Labels: []int32{2, 0}, Loss: nn.WorstCase{}, Scale: 0.5, Value: m.New(2)}
+		worst.X.Upload(box, 0)
+		if err := b.AddGrad(worst); err != nil {
+			t.Fatal(err)
+		}
+		gradients[i] = m.Gradients()
+	}
+	want := slices.DeleteFunc(slices.Clone(gradients[0]), func(w nn.Weight) bool { return strings.HasPrefix(w.Name, "fc1.") || w.Name == "fc2.bias" })
+	if !reflect.DeepEqual(gradients[1], want) {
+		t.Errorf("gradients %v, want %v", gradients[1], want)
+	}
+}

@@ -81,6 +81,7 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 			},
 			compareCommand(),
 			exportCommand(),
+			infoCommand(),
 		},
 		Writer:                          stdout,
 		ErrWriter:                       stderr,

@@ -25,6 +25,7 @@ const rootUsage = `train -config NAME [flags]                        train, meas
   train bench -config NAME [flags]                  time the network on this machine
   train export -checkpoint FILE -format FORMAT -o FILE
                                                     write a network for other programs
+  train info FILE                                   show what a checkpoint or a .pth holds
   train completion SHELL                            print a completion script for bash, zsh, fish or pwsh`
 
 const rootExamples = `Examples:
@@ -151,7 +152,7 @@ func unknownCommand(name string) error {
 	if strings.HasSuffix(name, ".toml") {
 		return usagef("unknown command %q: a config is given by -config %s", name, name)
 	}
-	return &job.UsageError{Err: registry.Unknown("command", name, []string{"attack", "bench", "certify", "compare", "completion", "eval", "export", "predict"})}
+	return &job.UsageError{Err: registry.Unknown("command", name, []string{"attack", "bench", "certify", "compare", "completion", "eval", "export", "info", "predict"})}
 }
 
 // noFlagsBefore refuses flags between "train" and the name of a command, which would be ignored.

@@ -19,7 +19,7 @@ type ExportOptions struct {
 	Out        string // the file to write, which must not be there yet
 }
 
-// formats write a checkpoint's network to a file. What they return besides is for the user: what the
+// formats write a network to a file. What they return besides is for the user: what the
 // format cannot hold.
 var formats = map[string]func(f *checkpoints.File, path string) (notes []string, err error){
 	"safetensors": exportSafetensors,

@@ -2,6 +2,7 @@ package job
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,6 +24,8 @@ import (
 type bars struct {
 	Side  int `toml:"side"`
 	Kinds int `toml:"kinds"`
+	// Named is what the classes are called, "bar" when empty.
+	Named string `toml:"named,omitempty"`
 }
 
 // shift makes the data other data.
@@ -51,7 +54,7 @@ func (b *bars) Load() (train, test *data.Dataset, err error) {
 			}
 		}
 		for k := range classes {
-			classes[k] = fmt.Sprintf("bar %d", k)
+			classes[k] = fmt.Sprintf("%s %d", cmp.Or(b.Named, "bar"), k)
 		}
 		if sets[i], err = data.NewDataset("bars", b.Side, b.Side, 1, classes, pixels, labels); err != nil {
 			return nil, nil, err

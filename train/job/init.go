@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"rampart/checkpoints"
 	"rampart/data"
@@ -106,15 +108,26 @@ func (r *run) loadInit() error {
 	return r.writeCheckpoint("baseline", r.spec(), r.initial.weights, nil)
 }
 
-// listed is how many names of weights a line shows.
-const listed = 16
-
-// names lists weights for a person.
-func names(list []string) string {
-	if n := len(list); n > listed {
-		return fmt.Sprintf("%s and %d more", strings.Join(list[:listed], ", "), n-listed)
+// listed names weights or classes for a person, the first of many.
+func listed(list []string) string {
+	const most = 16
+	var shown []string
+	for _, name := range list[:min(most, len(list))] {
+		shown = append(shown, printable(name))
 	}
-	return strings.Join(list, ", ")
+	text := strings.Join(shown, ", ")
+	if n := len(list); n > most {
+		text += fmt.Sprintf(" and %d more", n-most)
+	}
+	return text
+}
+
+// printable quotes a name from a file where it holds what a terminal may take for a command.
+func printable(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // text says what was loaded, and what was not, a line each.
@@ -123,7 +136,7 @@ func (i *initial) text() (lines []string) {
 	total := len(a.Loaded) + len(a.Zeroed) + len(a.Head) + len(a.Missing) + len(a.Reshaped)
 	add := func(list []string, what string) {
 		if len(list) > 0 {
-			lines = append(lines, what+": "+names(list))
+			lines = append(lines, what+": "+listed(list))
 		}
 	}
 	lines = append(lines, fmt.Sprintf("%d of the network's %d weights are loaded (%s)", len(a.Loaded), total, i.source.Kind))

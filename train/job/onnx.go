@@ -51,6 +51,22 @@ func ReadNetwork(path string, in nn.Shape, opt Options) (*checkpoints.File, erro
 	return f, nil
 }
 
+// source reads any file of weights, of an ONNX file those of the network that Rampart makes of it.
+func source(path string) (*checkpoints.Source, error) {
+	if !IsONNX(path) {
+		return checkpoints.ReadSource(path)
+	}
+	n, err := onnx.Read(path, onnx.Options{})
+	if err != nil {
+		return nil, err
+	}
+	s := &checkpoints.Source{Kind: "an ONNX file", Meta: &n.File.Meta, Tensors: n.File.Tensors, Types: map[string]string{}, Notes: n.Notes}
+	for _, t := range s.Tensors {
+		s.Types[t.Name] = "F32"
+	}
+	return s, nil
+}
+
 // adopt gives a network from elsewhere what its file does not say and the config does: the names of
 // its classes, as many as its own, and the normalisation of its input where it has none.
 func (r *run) adopt(f *checkpoints.File) {

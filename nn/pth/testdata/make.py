@@ -52,6 +52,11 @@ torch.save(wrapped, "wrapped.zip.pth")
 torch.save(wrapped, "wrapped.legacy.pth", **legacy)
 torch.save({"net": {"_orig_mod.module." + n: t for n, t in net.module.state_dict().items()}}, "compiled.pth")
 
+# A network of Rampart's, "mlp" with four hidden units on 28x28 images, of seven classes.
+mlp = torch.nn.Sequential(collections.OrderedDict(fc1=torch.nn.Linear(784, 4), relu1=torch.nn.ReLU(), fc2=torch.nn.Linear(4, 7))).half()
+torch.save({"state_dict": torch.nn.DataParallel(mlp).state_dict()}, "mlp.zip.pth")
+torch.save(mlp.state_dict(), "mlp.legacy.pth", **legacy)
+
 # To be refused.
 class Hostile:
     def __reduce__(self):
