@@ -67,10 +67,14 @@ func (c Combine) Validate() error {
 // Name is the architecture's name, for a person.
 func (s Spec) Name() string {
 	if len(s.Members) == 0 {
-		if s.Denoiser != nil {
-			return s.Arch + " behind a denoiser"
+		name := s.Arch
+		if t, ok := s.Options.(*Topology); ok && t.Source != "" {
+			name = t.Source
 		}
-		return s.Arch
+		if s.Denoiser != nil {
+			name += " behind a denoiser"
+		}
+		return name
 	}
 	how := map[Combine]string{MeanLogits: "mean logits", MeanProbability: "mean probability", MajorityVote: "majority vote", Stacked: "trained jointly"}[s.Combine]
 	var parts []string // equal members counted, in the order of their first

@@ -17,6 +17,7 @@ import (
 var layers = [][]string{
 	{"train"},
 	{"train/job"},
+	{"checkpoints/onnx"},
 	{"train/report", "checkpoints", "defenses", "defenses/smoothing", "attacks/audit", "attacks/attacktest"},
 	{"defenses/transform"},
 	{"attacks"},
@@ -55,6 +56,7 @@ var outside = map[string][]string{
 	"github.com/olekukonko/":       {"train/job", "train/report"},
 	"golang.org/x/image":           {"train/report", "checkpoints", "data/imaging"},
 	"github.com/ebitengine/purego": {"nn/cuda/driver"},
+	"google.golang.org/protobuf":   {"checkpoints/onnx"},
 }
 
 // TestImports holds the arrows of the design: packages, downward only.

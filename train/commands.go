@@ -35,7 +35,7 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 				Usage:       "measure a checkpoint without training",
 				UsageText:   "train eval -config NAME -checkpoint FILE [flags]",
 				Description: evalExamples,
-				Flags: []cli.Flag{configFlag(), checkpointFlag(), protocolFlag(), undefendedFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(),
+				Flags: []cli.Flag{configFlag(), checkpointFlag(), modelFlag(), protocolFlag(), undefendedFlag(), setFlag(), seedFlag(), threadsFlag(), deviceFlag(),
 					outFlag("none"), resumeFlag("evaluation"), quietFlag()},
 				Action: eval,
 			},
@@ -44,7 +44,7 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 				Usage:       "make adversarial examples for use elsewhere",
 				UsageText:   "train attack -config NAME -checkpoint FILE -save FILE [flags]",
 				Description: attackExamples,
-				Flags: []cli.Flag{configFlag(), checkpointFlag(),
+				Flags: []cli.Flag{configFlag(), checkpointFlag(), modelFlag(),
 					&cli.StringFlag{Name: "attack", Local: true, Usage: "the attack: its name, or a `TABLE` with its options such as '{name=\"pgd\", steps=40}' (default: the config's first PGD)"},
 					&cli.StringFlag{Name: "save", Local: true, Usage: "write the examples to a safetensors `FILE`"},
 					&cli.StringFlag{Name: "png", Local: true, Usage: "write a picture of each example into the folder `DIR`"},
@@ -64,7 +64,7 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 				Usage:       "classify images (PNG, JPEG or GIF)",
 				UsageText:   "train predict -checkpoint FILE IMAGE...",
 				Description: predictExamples,
-				Flags:       []cli.Flag{checkpointFlag(), threadsFlag(), deviceFlag()},
+				Flags:       []cli.Flag{checkpointFlag(), modelFlag(), threadsFlag(), deviceFlag()},
 				Action:      predict,
 			},
 			{
@@ -106,6 +106,9 @@ func configFlag() cli.Flag {
 }
 func checkpointFlag() cli.Flag {
 	return &cli.StringFlag{Name: "checkpoint", Local: true, Usage: "the network: a `FILE` such as best.safetensors"}
+}
+func modelFlag() cli.Flag {
+	return &cli.StringFlag{Name: "model", Local: true, Usage: "anybody's network instead of a checkpoint: an ONNX `FILE`"}
 }
 func setFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "set", Local: true, Usage: "`KEY=VALUE` sets any key of the config, such as train.epochs=3 (repeatable)"}
@@ -204,7 +207,7 @@ func subject(c *cli.Command, instead string) (checkpoint string, opt job.Options
 		return "", opt, nil, usagef("unexpected argument %q: %s", c.Args().First(), instead)
 	}
 	if opt, cfg, err = prepare(c); err == nil {
-		checkpoint, err = required(c, "checkpoint", "best.safetensors")
+		checkpoint, err = network(c)
 	}
 	return checkpoint, opt, cfg, err
 }
@@ -230,6 +233,21 @@ func required(c *cli.Command, flag, example string) (string, error) {
 		return v, nil
 	}
 	return "", usagef("which %s? For example: -%s %s (%s -h shows more)", flag, flag, example, c.FullName())
+}
+
+// network is the file of -checkpoint or -model.
+func network(c *cli.Command) (string, error) {
+	model := c.String("model")
+	if model == "" {
+		return required(c, "checkpoint", "best.safetensors")
+	}
+	if c.IsSet("checkpoint") {
+		return "", usagef("-checkpoint and -model: give one of the two")
+	}
+	if !job.IsONNX(model) {
+		return "", usagef("-model %q: the name of an ONNX file ends in .onnx; Rampart's own are given by -checkpoint", model)
+	}
+	return model, nil
 }
 
 // options reads the flags that say where and how to compute.

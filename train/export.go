@@ -11,7 +11,10 @@ import (
 
 const exportExamples = `Examples:
   train export -checkpoint checkpoints/madry/best.safetensors -format safetensors -o madry.safetensors
+  train export -checkpoint checkpoints/madry/best.safetensors -format onnx -o madry.onnx
 
+onnx: "input" [N,C,H,W], pixels in [0,1], to "logits" [N,classes]: normalisation, ensemble and the
+transformations bit_depth and gaussian are in the graph (opset 17).
 safetensors: the weights alone, as safetensors.torch.load_file reads them: PyTorch's names and layouts
 (convolutions OIHW, dense layers [out, in]), an ensemble's members behind members.0, members.1, ...`
 

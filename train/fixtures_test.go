@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"image"
 	"image/color"
@@ -23,7 +24,8 @@ var mnist = sync.OnceValues(func() (sets [2]*data.Dataset, err error) {
 })
 
 // writeFixtures puts a small part of MNIST into dir/digits, as IDX files; a config for it into
-// dir/tiny.toml; images into dir/images, one of them damaged; and files by torch.save into dir/torch.
+// dir/tiny.toml; images into dir/images, one of them damaged; files by torch.save into dir/torch; and
+// networks of others into dir/foreign.
 func writeFixtures(dir string) error {
 	sets, err := mnist()
 	if err != nil {
@@ -62,13 +64,17 @@ func writeFixtures(dir string) error {
 		"images/text.png":                []byte("this is no image\n"),
 		"images/empty.png":               nil,
 	}
-	saved, err := filepath.Glob(filepath.Join("..", "nn", "pth", "testdata", "*.pth"))
-	if err != nil {
-		return err
-	}
-	for _, path := range saved {
-		if files["torch/"+filepath.Base(path)], err = os.ReadFile(path); err != nil {
-			return err
+	for folder, pattern := range map[string]string{
+		"torch": filepath.Join("..", "nn", "pth", "testdata", "*.pth"), "foreign": filepath.Join("testdata", "foreign", "*.onnx"),
+	} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			return fmt.Errorf("no files %s (%w)", pattern, err)
+		}
+		for _, path := range paths {
+			if files[folder+"/"+filepath.Base(path)], err = os.ReadFile(path); err != nil {
+				return err
+			}
 		}
 	}
 	for name, content := range files {

@@ -10,13 +10,12 @@ import (
 	_ "image/jpeg"
 	_ "image/png"
 	"io"
-	"io/fs"
 	"os"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v3"
 
-	"rampart/checkpoints"
+	"rampart/nn"
 	"rampart/train/job"
 )
 
@@ -29,7 +28,7 @@ func predict(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	path, err := required(c, "checkpoint", "best.safetensors")
+	path, err := network(c)
 	if err != nil {
 		return err
 	}
@@ -40,12 +39,13 @@ func predict(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	network, err := checkpoints.LoadOn(path, dev, 1)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &job.UsageError{Err: err}
-	}
+	f, err := job.ReadNetwork(path, nn.Shape{}, opt)
 	if err != nil {
 		return err
+	}
+	network, err := f.Network(dev, 1)
+	if err != nil {
+		return fmt.Errorf("cannot use the network: %q: %w", path, err)
 	}
 	table := tabwriter.NewWriter(opt.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "file\tclass\tconfidence")

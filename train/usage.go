@@ -40,7 +40,8 @@ Exit codes: 0 done, 1 failed, 2 bad usage or config, 130 interrupted.`
 const evalExamples = `Examples:
   train eval -config madry.toml -checkpoint checkpoints/madry/best.safetensors
   train eval -config madry.toml -checkpoint best.safetensors -protocol standard -out report   with AutoAttack, to be resumed with -resume
-  train eval -config madry.toml -checkpoint best.safetensors -set eval.n=0                    all test images`
+  train eval -config madry.toml -checkpoint best.safetensors -set eval.n=0                    all test images
+  train eval -config madry.toml -model theirs.onnx                                            anybody's network, from an ONNX file`
 
 const attackExamples = `Examples:
   train attack -config madry.toml -checkpoint best.safetensors -save adv.safetensors

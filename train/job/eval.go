@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -126,16 +125,14 @@ func (r *run) openEvalFolder() error {
 
 // subject reads a checkpoint that must fit the config's data.
 func (r *run) subject(path string) (*checkpoints.File, error) {
-	f, err := checkpoints.Read(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &UsageError{err}
-	}
+	f, err := ReadNetwork(path, r.spec().Input, r.opt)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Finite(); err != nil {
-		return nil, fmt.Errorf("%q: %w", path, err)
+	if spec := f.Meta.Model.Spec; foreign(spec) && spec.Classes != len(r.test.Classes) {
+		return nil, &UsageError{fmt.Errorf("%q gives %d logits, the data set %q has %d classes", path, spec.Classes, r.cfg.Data.Source.Name, len(r.test.Classes))}
 	}
+	r.adopt(f)
 	if in, spec := r.spec().Input, f.Meta.Model.Spec; spec.Input != in {
 		return nil, &UsageError{fmt.Errorf("%q takes %v images, the data set %q has %v", path, spec.Input, r.cfg.Data.Source.Name, in)}
 	}
@@ -200,7 +197,7 @@ type evaluated struct {
 }
 
 func evaluatedAs(path string, f *checkpoints.File) *evaluated {
-	e := &evaluated{name: filepath.Base(path), model: f.Meta.Model.Spec.Name(), threat: trainedAgainst(f.Meta.ThreatModel),
+	e := &evaluated{name: filepath.Base(path), model: f.Meta.Model.Spec.Name(), threat: training(f),
 		share: f.Meta.ThreatModel.AdversarialShare, sum: f.Checksum}
 	if c := configOf(f); c != nil {
 		e.selection = fmt.Sprintf("the checkpoint's run chose the best weights by %s on %d of %d images held out", c.Probe.Attack.Value.Label(), c.Probe.N, c.Data.HeldOut)

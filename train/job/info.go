@@ -17,7 +17,7 @@ import (
 // Info prints what a file of weights holds: of a checkpoint its network, threat model and figures, of
 // any file its tensors.
 func Info(path string, opt Options) error {
-	s, err := checkpoints.ReadSource(path)
+	s, err := source(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &UsageError{err}
 	}
@@ -96,11 +96,11 @@ func infoOptions(row func(key, format string, args ...any), of string, s nn.Spec
 	if len(s.Members) > 0 {
 		return nil
 	}
-	options, err := json.Marshal(s.Options)
-	if err != nil {
+	if t, ok := s.Options.(*nn.Topology); ok {
+		row("nodes", "%s%d", of, len(t.Nodes))
+	} else if options, err := json.Marshal(s.Options); err != nil {
 		return err
-	}
-	if string(options) != "{}" {
+	} else if string(options) != "{}" {
 		row("options", "%s%s", of, options)
 	}
 	if len(s.Mean) > 0 {

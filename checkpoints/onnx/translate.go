@@ -1,0 +1,195 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"rampart/checkpoints"
+	"rampart/nn"
+)
+
+// symbolicBatch stands for a batch of any size in shapes: a prime that no axis is likely to have.
+const symbolicBatch = 1000003
+
+// translator turns a graph into the nodes of a topology.
+type translator struct {
+	opset int64
+	batch int
+	files *folder
+
+	constants map[string]*constant
+	values    map[string]*value
+	uses      map[string]int // of each name
+	folded    int            // elements that constant folding has made
+
+	input   nn.Shape
+	classes int
+	nodes   []nn.Node
+	tensors []checkpoints.Tensor
+	byName  map[string]int // of tensors
+	norm    *affine        // of the input, once it is settled
+	notes   []string
+	opened  map[string]bool // notes that are given once
+}
+
+// value is a tensor that depends on the input.
+type value struct {
+	layout
+	id int // of the topology's value
+	// phys is the shape of that value in the topology.
+	phys nn.Shape
+	// raw says that the value is the input with an affine map by channel on top, which becomes the
+	// network's normalisation.
+	raw *affine
+	// inner is the image within zeros that the next convolution makes: top, left, bottom, right.
+	inner *value
+	pads  [4]int
+	// owner is the node (its number plus one) whose bias a constant can be added to, 0 for none.
+	owner int
+	// ended names the softmax that was left out; the network must end there.
+	ended string
+}
+
+func translate(m *modelProto, files *folder, o Options) (*translator, error) {
+	t := &translator{opset: m.opset, files: files, constants: map[string]*constant{}, values: map[string]*value{},
+		uses: map[string]int{}, byName: map[string]int{}, opened: map[string]bool{}}
+	if m.opset < 7 || m.opset > 23 {
+		return nil, fmt.Errorf("opset %d: 7 to 23 are supported", m.opset)
+	}
+	for _, p := range m.graph.initializers {
+		c, err := constantOf(p, files)
+		if err != nil {
+			return nil, err
+		}
+		t.constants[p.name] = c
+	}
+	for _, n := range m.graph.nodes {
+		for _, name := range n.inputs {
+			t.uses[name]++
+		}
+	}
+	for _, v := range m.graph.outputs {
+		t.uses[v.name]++
+	}
+	if err := t.enter(m.graph, o.Input); err != nil {
+		return nil, err
+	}
+	for i, n := range m.graph.nodes {
+		if err := t.node(&node{nodeProto: n, opset: t.opset, batch: t.batch, files: files}); err != nil {
+			return nil, fmt.Errorf("node %d, %q (%s): %w", i+1, n.name, n.op, err)
+		}
+	}
+	if err := t.leave(m.graph); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+var errDomain = errors.New("the operation is none of ONNX's own: export the network in standard operations")
+
+func (t *translator) node(n *node) error {
+	if n.domain != "" && n.domain != "ai.onnx" {
+		return fmt.Errorf("domain %q: %w", n.domain, errDomain)
+	}
+	if len(n.outputs) == 0 {
+		return errors.New("it has no output")
+	}
+	if n.op == "Constant" {
+		c, err := n.constant()
+		if err == nil {
+			t.constants[n.outputs[0]] = c
+		}
+		return err
+	}
+	if operations[n.op] == nil && folds[n.op] == nil {
+		return errors.New("the operation is not supported")
+	}
+	var constants []*constant
+	var values []*value
+	dynamic := false
+	for _, name := range n.inputs {
+		v, c := t.values[name], t.constants[name]
+		if v == nil && c == nil && name != "" {
+			return fmt.Errorf("input %q is computed by nothing before", name)
+		}
+		dynamic = dynamic || v != nil
+		constants, values = append(constants, c), append(values, v)
+	}
+	if len(constants) == 0 || constants[0] == nil && values[0] == nil {
+		return errors.New("its first input is missing")
+	}
+	if n.op == "Shape" && dynamic {
+		c, err := n.shapeOf(t.shape(values[0]))
+		t.constants[n.outputs[0]] = c
+		return err
+	}
+	if !dynamic {
+		return t.fold(n, constants)
+	}
+	return t.apply(n, values, constants)
+}
+
+// shape is that of a value as the file sees it, the batch first.
+func (t *translator) shape(v *value) []int { return append([]int{t.batch}, v.dims()...) }
+
+// optional are operations whose later inputs may be left out.
+var optional = []string{"Slice", "Squeeze", "Unsqueeze", "ReduceProd", "ReduceSum", "Dropout", "Reshape"}
+
+// shared are operations that make no new values.
+var shared = []string{"Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze"}
+
+func (t *translator) fold(n *node, in []*constant) error {
+	f := folds[n.op]
+	if f == nil {
+		return errors.New("the operation is not supported on constants: simplify the model, with onnxsim for example")
+	}
+	if slices.Contains(in, nil) && !slices.Contains(optional, n.op) {
+		return errors.New("an input is missing")
+	}
+	c, err := f(n, in)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(shared, n.op) {
+		if t.folded += c.len(); t.folded > maxFolded {
+			return fmt.Errorf("operations on constants make more than %d values", maxFolded)
+		}
+	}
+	t.constants[n.outputs[0]] = c
+	return nil
+}
+
+// constant is the value of a Constant node.
+func (n *node) constant() (*constant, error) {
+	for _, a := range n.attributes {
+		switch {
+		case a.name == "value" && a.t != nil:
+			return constantOf(a.t, n.files)
+		case a.name == "value_float":
+			return &constant{floats: []float32{a.f}}, nil
+		case a.name == "value_int":
+			return &constant{ints: []int64{a.i}, whole: true}, nil
+		case a.name == "value_floats":
+			return &constant{dims: []int{len(a.floats)}, floats: a.floats}, nil
+		case a.name == "value_ints":
+			return wholes(a.ints...), nil
+		}
+	}
+	return nil, errors.New("it holds neither a tensor nor numbers")
+}
+
+// note adds one for a person, once.
+func (t *translator) note(format string, args ...any) {
+	s := fmt.Sprintf(format, args...)
+	if !t.opened[s] {
+		t.opened[s] = true
+		t.notes = append(t.notes, s)
+	}
+}
+
+// emit adds a node to the topology and returns its value's number.
+func (t *translator) emit(n nn.Node) int {
+	t.nodes = append(t.nodes, n)
+	return len(t.nodes)
+}
