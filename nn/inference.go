@@ -18,7 +18,7 @@ func NewInference(spec Spec, weights []Weight) (*Inference, error) {
 	if err := spec.check(); err != nil {
 		return nil, err
 	}
-	g, err := newGraph(spec, false, graphRows, trainsAll)
+	g, err := newGraph(spec, evaluation, graphRows, trainsAll)
 	if err != nil {
 		return nil, err
 	}
