@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rampart/nn"
+	"rampart/nn/cpu"
 	"rampart/nn/device"
 	"rampart/nn/rng"
 )
@@ -200,5 +201,29 @@ func TestDenoiserErrors(t *testing.T) {
 	m := build(t, crownNetworks()["linear"], 1)
 	if _, err := nn.NewReconstruction(m, 1); err == nil || !strings.Contains(err.Error(), "[input.denoiser]") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestFrozenDenoiser: a denoiser that training leaves as it is gets no gradient of the reconstruction.
+func TestFrozenDenoiser(t *testing.T) {
+	m, err := nn.BuildTuned(denoised(), cpu.New(2), 2, rng.New(3, "weights"), nn.Tuning{Freeze: []string{"denoiser"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := nn.NewReconstruction(m, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := 2 * m.Spec.Input.Size()
+	c := device.Call{Rows: 2, X: m.New(size), Soft: m.New(size), Scale: 1, Value: m.New(2), Labels: []int32{0, 1}, Loss: nn.CrossEntropy{}}
+	if err := m.ParamGrad(&c); err != nil {
+		t.Fatal(err)
+	}
+	want := m.Gradients()
+	if err := r.AddGrad(&c); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Gradients(); !reflect.DeepEqual(got, want) || slices.ContainsFunc(got, func(w nn.Weight) bool { return strings.HasPrefix(w.Name, "denoiser.") }) {
+		t.Errorf("gradients %v", got)
 	}
 }

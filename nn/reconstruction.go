@@ -59,7 +59,7 @@ func newDenoiserGraph(spec Spec) (*graph, error) {
 		return nil, errors.New("the network does not begin with a denoiser: add a table [input.denoiser]")
 	}
 	g, in := gorgonia.NewGraph(), spec.Input
-	b := &builder{graph: &graph{}, g: g, spec: spec}
+	b := &builder{graph: &graph{}, g: g, spec: spec, mode: evaluation, held: trainsAll}
 	b.x = gorgonia.NewTensor(g, tensor.Float32, 4, gorgonia.WithShape(graphRows, in.H, in.W, in.C), gorgonia.WithName("x"))
 	b.seed = gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(graphRows, in.Size()), gorgonia.WithName("seed"))
 	c := cursor{node: b.x, shape: in}
@@ -91,6 +91,9 @@ func (r *Reconstruction) AddGrad(c *device.Call) error {
 	}
 	for i, p := range r.params.List {
 		grad := r.model.params.List[r.of[i]].Grad
+		if grad == nil {
+			continue // training leaves it as it is
+		}
 		sum := download(grad)
 		for at, g := range download(p.Grad) {
 			sum[at] += g
