@@ -61,7 +61,7 @@ func infoMeta(w *printer, m *checkpoints.Meta) error {
 		return err
 	}
 	row("input", "%v images, pixels in [0,1]", spec.Input)
-	row("classes", "%d: %s", spec.Classes, listed(m.Model.Classes))
+	row("classes", "%d: %s", spec.Classes, listed(m.Model.Classes, 16))
 	if len(m.Transforms) > 0 {
 		row("deployed behind", "%s", m.Transforms.Label())
 	}

@@ -108,9 +108,8 @@ func (r *run) loadInit() error {
 	return r.writeCheckpoint("baseline", r.spec(), r.initial.weights, nil)
 }
 
-// listed names weights or classes for a person, the first of many.
-func listed(list []string) string {
-	const most = 16
+// listed names weights or classes for a person, at most so many of them.
+func listed(list []string, most int) string {
 	var shown []string
 	for _, name := range list[:min(most, len(list))] {
 		shown = append(shown, printable(name))
@@ -136,7 +135,7 @@ func (i *initial) text() (lines []string) {
 	total := len(a.Loaded) + len(a.Zeroed) + len(a.Head) + len(a.Missing) + len(a.Reshaped)
 	add := func(list []string, what string) {
 		if len(list) > 0 {
-			lines = append(lines, what+": "+listed(list))
+			lines = append(lines, what+": "+listed(list, 16))
 		}
 	}
 	lines = append(lines, fmt.Sprintf("%d of the network's %d weights are loaded (%s)", len(a.Loaded), total, i.source.Kind))

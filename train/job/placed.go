@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"rampart/attacks"
 	"rampart/data"
@@ -69,10 +68,5 @@ func emptyClasses(d *data.Dataset, what, therefore string) []string {
 	if names == nil {
 		return nil
 	}
-	const most = 5
-	text := strings.Join(names[:min(len(names), most)], ", ")
-	if n := len(names) - most; n > 0 {
-		text += fmt.Sprintf(" and %d more", n)
-	}
-	return []string{fmt.Sprintf("none of the %d %s images is of class %s: %s", d.Len(), what, text, therefore)}
+	return []string{fmt.Sprintf("none of the %d %s images is of class %s: %s", d.Len(), what, listed(names, 5), therefore)}
 }
