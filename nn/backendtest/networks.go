@@ -64,6 +64,8 @@ func Networks() []Network {
 		custom("conv without bias, global pooling", 6, 5, 2, plain(conv(4, 3, 1, "same")), relu, plain(conv(5, 2, 2, "")), nn.Layer{Type: "globalavgpool"}, dense(0)),
 		custom("depthwise conv", 7, 6, 3, grouped(conv(3, 3, 1, "same"), 3), relu, plain(grouped(conv(6, 3, 2, "1"), 3)), relu, dense(0)),
 		custom("conv in groups", 6, 6, 2, conv(8, 3, 1, "same"), relu, plain(grouped(conv(12, 3, 1, ""), 4)), relu, grouped(conv(4, 1, 2, ""), 2), dense(0)),
+		custom("conv in wide groups", 6, 5, 2, conv(36, 3, 1, "same"), relu, grouped(conv(40, 3, 2, "1"), 2), relu, plain(grouped(conv(38, 2, 1, ""), 2)), relu, dense(0)),
+		custom("group norm of many values", 8, 8, 2, conv(36, 3, 1, "same"), nn.Layer{Type: "groupnorm", Groups: 2}, relu, dense(0)),
 		custom("group norm", 6, 6, 2, conv(6, 3, 1, "same"), nn.Layer{Type: "groupnorm", Groups: 3}, relu, dense(8), nn.Layer{Type: "groupnorm", Groups: 2}, dense(0)),
 		custom("layer norm", 5, 5, 2, conv(6, 3, 1, "same"), nn.Layer{Type: "layernorm"}, relu, dense(8), nn.Layer{Type: "layernorm"}, relu, dense(0)),
 		custom("leaky relu", 6, 6, 1, conv(5, 3, 1, "same"), nn.Layer{Type: "leaky_relu"}, maxpool(2, 0, ""), dense(9), nn.Layer{Type: "leaky_relu", Slope: 0.3}, dense(0)),
