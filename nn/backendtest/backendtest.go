@@ -5,7 +5,6 @@
 package backendtest
 
 import (
-	"errors"
 	"math"
 	"testing"
 
@@ -15,7 +14,6 @@ import (
 )
 
 // RunAll runs the suite. newDevice returns a fresh device; one without threads ignores their number.
-// What a device refuses with device.ErrNoKernel is skipped.
 func RunAll(t *testing.T, newDevice func(threads int) device.Device) {
 	s := suite{newDevice}
 	for _, part := range []struct {
@@ -66,9 +64,6 @@ type net struct {
 func (s suite) build(t *testing.T, spec nn.Spec, threads, rows int) *net {
 	t.Helper()
 	m, err := nn.Build(spec, s.newDevice(threads), rows, rng.New(11, "weights"))
-	if errors.Is(err, device.ErrNoKernel) {
-		t.Skip(err)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"rampart/nn"
@@ -88,7 +89,7 @@ func smooth(spec nn.Spec) nn.Spec {
 func smoothLayers(list []nn.Layer) (out []nn.Layer) {
 	for _, l := range list {
 		switch l.Type {
-		case "relu":
+		case "relu", "leaky_relu":
 			continue
 		case "maxpool":
 			l.Type = "avgpool"
@@ -98,6 +99,9 @@ func smoothLayers(list []nn.Layer) (out []nn.Layer) {
 	}
 	return out
 }
+
+// kinks are the operations whose gradients jump.
+var kinks = []string{"relu", "leaky_relu", "maxpool"}
 
 // kinked reports whether a network has gradients that jump.
 func kinked(spec nn.Spec) bool {
@@ -109,12 +113,15 @@ func kinked(spec nn.Spec) bool {
 			return true
 		}
 	}
+	if t, ok := spec.Options.(*nn.Topology); ok {
+		return slices.ContainsFunc(t.Nodes, func(n nn.Node) bool { return slices.Contains(kinks, n.Op) })
+	}
 	return len(spec.Members) == 0 && kinkedLayers(spec.Options.Layers(spec.Input, spec.Classes))
 }
 
 func kinkedLayers(list []nn.Layer) bool {
 	for _, l := range list {
-		if l.Type == "relu" || l.Type == "maxpool" || kinkedLayers(l.Body) || kinkedLayers(l.Shortcut) {
+		if slices.Contains(kinks, l.Type) || kinkedLayers(l.Body) || kinkedLayers(l.Shortcut) {
 			return true
 		}
 	}

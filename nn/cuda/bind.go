@@ -23,6 +23,12 @@ func (e *executable) bind(instr device.Instr) (s step, workspace int, err error)
 	case device.BatchNorm, device.BatchNormInputGrad, device.BatchNormGammaGrad,
 		device.BatchNormTrain, device.BatchNormTrainInputGrad, device.BatchNormTrainGammaGrad:
 		return e.bindNorm(instr)
+	case device.GroupConv, device.GroupConvInputGrad, device.GroupConvWeightGrad:
+		return e.bindGroupConv(instr)
+	case device.GroupNorm, device.GroupNormInputGrad, device.GroupNormGammaGrad:
+		return e.bindGroupNorm(instr)
+	case device.Activation, device.ActivationGrad:
+		return e.bindActivation(instr)
 	case device.LogMeanSoftmax, device.LogMeanSoftmaxGrad:
 		return e.bindLogMean(instr)
 	case device.Vote:

@@ -39,11 +39,16 @@ func (d *Device) product(kernel string, m, n, parts int) (string, grid) {
 	if d.rounds() && n >= tensorColumns {
 		kernel, big, little = kernel+"_"+string(d.precision), tensorLarge, tensorSmall
 	}
-	t := big
-	if n <= little.cols || m <= little.rows || ceil(m, big.rows)*ceil(n, big.cols)*parts < d.fill {
-		t = little
-	}
+	t := d.tile(big, little, m, n, parts)
 	return kernel + t.suffix, t.grid(m, n, parts)
+}
+
+// tile is the larger one where that fills the device, and the result is no narrower than the other.
+func (d *Device) tile(big, little tile, m, n, parts int) tile {
+	if n <= little.cols || m <= little.rows || ceil(m, big.rows)*ceil(n, big.cols)*parts < d.fill {
+		return little
+	}
+	return big
 }
 
 // needProduct loads the kernels of a product in all tiles.
@@ -88,17 +93,22 @@ func mostParts(m, n, k int) int {
 	return 4 * m * n * (parts + 1)
 }
 
+// bias is where the bias of a convolution lies: zeros where it has none.
+func (e *executable) bias(in []int, channels int) func() value {
+	if len(in) > 2 {
+		return func() value { return ptr(e.addr[in[2]]) }
+	}
+	none := e.dev.New(channels)
+	e.fixed = append(e.fixed, none)
+	return func() value { return ptr(address(none)) }
+}
+
 func (e *executable) bindConv(instr device.Instr) (step, int, error) {
 	d, in, out := e.dev, instr.In, instr.Out
 	switch op := instr.Op.(type) {
 	case device.Conv:
 		p := window(op.Window)
-		bias := func() value { return ptr(e.addr[in[2]]) }
-		if len(in) == 2 {
-			none := d.New(op.Out)
-			e.fixed = append(e.fixed, none)
-			bias = func() value { return ptr(address(none)) }
-		}
+		bias := e.bias(in, op.Out)
 		return func() {
 			kernel, g := d.product("conv", e.rows*op.OutH()*op.OutW(), op.Out, 1)
 			list := append([]value{ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), bias(), ptr(e.addr[out[0]])}, p[:]...)

@@ -90,6 +90,11 @@ func paperNetworks(t *testing.T) []paperNetwork {
 		{"madry_cnn on MNIST", nn.Spec{Arch: "madry_cnn", Options: madry, Input: nn.Shape{H: 28, W: 28, C: 1}, Classes: 10}, 64, 10},
 		{"the first block of a ResNet-18 on CIFAR-10, with its stem and a head", nn.Spec{Arch: "layers", Input: nn.Shape{H: 32, W: 32, C: 3}, Classes: 10,
 			Options: &nn.Custom{List: []nn.Layer{conv, norm, relu, block, relu, {Type: "avgpool", Kernel: 32}, {Type: "flatten"}, {Type: "dense"}}}}, 128, 10},
+		{"convolutions in groups on CIFAR-10: depthwise and of 32 channels, with other normalisations and activations", nn.Spec{Arch: "layers",
+			Input: nn.Shape{H: 32, W: 32, C: 3}, Classes: 10, Options: &nn.Custom{List: []nn.Layer{
+				conv, {Type: "groupnorm", Groups: 8}, {Type: "silu"}, {Type: "conv", Out: 64, Kernel: 3, Padding: "same", Groups: 64},
+				{Type: "conv", Out: 128, Kernel: 1}, {Type: "layernorm"}, {Type: "gelu"},
+				{Type: "conv", Out: 128, Kernel: 3, Stride: 2, Padding: "same", Groups: 4}, {Type: "leaky_relu"}, {Type: "globalavgpool"}, {Type: "dense"}}}}, 128, 10},
 	}
 }
 
@@ -120,6 +125,16 @@ func describe(op device.Op) string {
 		return fmt.Sprintf("%s, %d", window(op.Window), op.Out)
 	case device.ConvWeightGrad:
 		return fmt.Sprintf("%s, %d", window(op.Window), op.Out)
+	case device.GroupConv:
+		return fmt.Sprintf("%s, %d, %d groups", window(op.Window), op.Out, op.Groups)
+	case device.GroupConvInputGrad:
+		return fmt.Sprintf("%s, %d, %d groups", window(op.Window), op.Out, op.Groups)
+	case device.GroupConvWeightGrad:
+		return fmt.Sprintf("%s, %d, %d groups", window(op.Window), op.Out, op.Groups)
+	case device.Activation:
+		return fmt.Sprintf("%s %v", name, op.Func)
+	case device.ActivationGrad:
+		return fmt.Sprintf("%s %v", name, op.Func)
 	case device.MaxPool:
 		return window(op.Window)
 	case device.MaxPoolGrad:
@@ -221,6 +236,8 @@ What keeps the kernels from these bounds, and where cuDNN would be ahead:
 - Tiles: a block computes 64x64 or 32x16 of a product, and what sticks out is computed in vain; 10 classes fill 63 % of a tile's columns.
 - In fp32 no double buffering of shared memory and no asynchronous copies. On tensor cores there are both, but operands are rounded as they leave shared memory, so that bf16 saves no traffic.
 - Patches are addressed anew for each element; input gradients of strided convolutions multiply the zeros between.
+- Depthwise convolutions read each value once a tap from the caches, and their weights once for 4 outputs; convolutions in groups stay off the tensor cores.
+- Group normalisation reads its input three times (mean, variance, result), and sums in double precision, which GPUs but those of data centres do at 1/32 or 1/64 of float32's rate.
 - Pooling and normalisation are kernels of their own, so their inputs pass through memory once more.
 - Steps of an attack are launched as graphs; the gradient of the weights and the update are not, so there the processor has to keep up.
 `

@@ -154,6 +154,15 @@ func TestResults(t *testing.T) {
 		{"rounding down", `
 			cvt.rn.f32.u32 %f1, %r1; fma.rm.f32 %f2, %f1, 0f33800000, 0f4B000001; st.global.f32 [%rd2], %f2;`,
 			func(uint32) uint32 { return 0x4B000001 }},
+		{"reciprocal", `
+			cvt.rn.f32.u32 %f1, %r1; rcp.approx.ftz.f32 %f2, %f1; st.global.f32 [%rd2], %f2;`,
+			func(i uint32) uint32 { return math.Float32bits(1 / float32(i)) }},
+		{"reciprocal below the normal numbers", `
+			mov.f32 %f1, 0f7F000000; rcp.approx.ftz.f32 %f2, %f1; rcp.approx.ftz.f32 %f3, 0f00000001;
+			add.f32 %f2, %f2, %f3; st.global.f32 [%rd2], %f2;`, func(uint32) uint32 { return 0x7F800000 }},
+		{"rounding toward zero", `
+			cvt.rn.f32.u32 %f1, %r1; fma.rn.f32 %f1, %f1, 0fBF000000, 0f40200000; cvt.rzi.f32.f32 %f2, %f1; st.global.f32 [%rd2], %f2;`,
+			func(i uint32) uint32 { return math.Float32bits(float32(math.Trunc(2.5 - float64(i)/2))) }},
 		{"unordered comparison", `
 			mov.f32 %f1, 0f7FC00000; setp.geu.f32 %p1, %f1, 0f00000000; setp.ge.f32 %p2, %f1, 0f00000000;
 			selp.b32 %r5, 1, 0, %p1; @%p2 add.s32 %r5, %r5, 2; st.global.u32 [%rd2], %r5;`, func(uint32) uint32 { return 1 }},
