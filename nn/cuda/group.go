@@ -67,7 +67,8 @@ func NewGroup(devices []*Device, library nccl.Library) (*Group, error) {
 		}
 		g.workers = append(g.workers, newWorker())
 	}
-	runtime.AddCleanup(g, dismiss, g.workers)
+	workers, failed := g.workers, g.failed
+	runtime.AddCleanup(g, func(comms []nccl.Comm) { dismiss(workers, library, comms, failed) }, comms)
 	return g, nil
 }
 
@@ -83,9 +84,17 @@ func newWorker() chan func() {
 	return jobs
 }
 
-func dismiss(workers []chan func()) {
+// dismiss ends what a group that nobody holds has begun.
+func dismiss(workers []chan func(), library nccl.Library, comms []nccl.Comm, failed <-chan struct{}) {
 	for _, w := range workers {
 		close(w)
+	}
+	select {
+	case <-failed: // they were aborted
+	default:
+		for _, c := range comms {
+			_ = library.Destroy(c) // nobody is left who could be told
+		}
 	}
 }
 
