@@ -23,6 +23,7 @@ var layers = [][]string{
 	{"attacks"},
 	{"configs", "data", "nn/backendtest"},
 	{"nn", "nn/cpu", "nn/cuda", "nn/cuda/ptx", "nn/pth"},
+	{"nn/cuda/nccl"},
 	{"nn/op", "nn/kernel", "nn/cuda/driver"},
 	{"nn/device"},
 	{"nn/registry", "nn/rng", "nn/dtype", "data/fetch", "data/matfile", "data/archive", "data/imaging"},
@@ -31,8 +32,8 @@ var layers = [][]string{
 // only narrows what a package may import from this module further.
 var only = map[string][]string{
 	"nn/cpu":       {"nn/device", "nn/kernel", "nn/rng"},
-	"nn/cuda":      {"nn/device", "nn/rng", "nn/cuda/driver"},
-	"nn/cuda/ptx":  {"nn/cuda/driver"}, // imported by tests alone
+	"nn/cuda":      {"nn/device", "nn/rng", "nn/cuda/driver", "nn/cuda/nccl"},
+	"nn/cuda/ptx":  {"nn/cuda/driver", "nn/cuda/nccl"}, // imported by tests alone
 	"nn/op":        {"nn/device"},
 	"nn/kernel":    {"nn/device"},
 	"configs":      {"nn/registry"},
@@ -55,7 +56,7 @@ var outside = map[string][]string{
 	"golang.org/x/sys":             {"nn/kernel", "nn/cuda/driver"},
 	"github.com/olekukonko/":       {"train/job", "train/report"},
 	"golang.org/x/image":           {"train/report", "checkpoints", "data/imaging"},
-	"github.com/ebitengine/purego": {"nn/cuda/driver"},
+	"github.com/ebitengine/purego": {"nn/cuda/driver", "nn/cuda/nccl"},
 	"google.golang.org/protobuf":   {"checkpoints/onnx"},
 }
 

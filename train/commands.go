@@ -120,7 +120,7 @@ func threadsFlag() cli.Flag {
 	return &cli.IntFlag{Name: "threads", Local: true, Usage: "use `N` threads; results do not depend on it (default: one for each core)"}
 }
 func deviceFlag() cli.Flag {
-	return &cli.StringFlag{Name: "device", Local: true, Value: "auto", Usage: "`DEVICE` to compute on: auto, cpu or cuda (cuda:1 is the second GPU; default: auto, a GPU if there is one)"}
+	return &cli.StringFlag{Name: "device", Local: true, Value: "auto", Usage: "`DEVICE` to compute on: auto, cpu or cuda (cuda:1 is the second GPU, cuda:0,1 two that share each batch, cuda:all every GPU; default: auto, a GPU if there is one)"}
 }
 func outFlag(fallback string) cli.Flag {
 	return &cli.StringFlag{Name: "out", Local: true, Usage: "the folder `DIR` for the files that are written (default: " + strings.ReplaceAll(fallback, "`", "") + ")"}

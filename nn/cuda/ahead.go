@@ -17,18 +17,21 @@ type ahead struct {
 }
 
 // UploadAhead implements device.Distant.
-func (t *Tensor) UploadAhead(src []float32) {
+func (t *Tensor) UploadAhead(src []float32) { t.uploadAhead(src, 0) }
+
+// uploadAhead is UploadAhead to position at.
+func (t *Tensor) uploadAhead(src []float32, at int) {
 	d := t.dev
 	defer d.enter()()
 	if t.block.ahead == nil {
 		d.fail(d.second(t.block))
 	}
-	a, n := t.block.ahead, 4*min(len(src), t.n)
+	a, n := t.block.ahead, 4*min(len(src), t.n-at)
 	for _, do := range []func() error{
 		func() error { return d.drv.Await(a.full) }, // the last copy from host
 		func() error { copy(a.host, bytesOf(src)); return d.drv.Record(a.free, d.stream) },
 		func() error { return d.drv.WaitEvent(d.copies, a.free) },
-		func() error { return d.drv.Upload(t.at, a.host[:n], d.copies) },
+		func() error { return d.drv.Upload(t.at+driver.Pointer(4*at), a.host[:n], d.copies) },
 		func() error { a.due = true; return d.drv.Record(a.full, d.copies) },
 	} {
 		if d.ok() {

@@ -100,7 +100,7 @@ func (e *executable) bindAffine(instr device.Instr, mean, std []float32) (step, 
 func (e *executable) dropout(in, out, size int, rate float32, layer int) {
 	key := rng.New(e.call.Noise, "dropout").Key
 	n := e.rows * size
-	e.dev.launch("dropout", each(n), ptr(e.addr[in]), ptr(e.addr[out]), i(size), f(rate), i(layer), u(key[0]), u(key[1]), i(n))
+	e.dev.launch("dropout", each(n), ptr(e.addr[in]), ptr(e.addr[out]), i(size), f(rate), i(layer), u(key[0]), u(key[1]), i(e.first()), i(n))
 }
 
 // columns is a grid for sums over n positions of channels, in chunks.

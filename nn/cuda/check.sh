@@ -2,7 +2,7 @@
 # What continuous integration checks of CUDA without a GPU, beyond go test: the committed PTX is what
 # NVIDIA's compiler makes of the kernels and its assembler takes it without spilling; the binding of the
 # driver agrees with cuda.h, and its calls and errors work on a stand-in, through purego and through
-# gorgonia.org/cu; without CUDA the program is a static binary that runs where there is no file but itself. Needs Linux on x86-64, Go, a C compiler,
+# gorgonia.org/cu, and that of NCCL likewise with nccl.h, which also loads NVIDIA's own library; without CUDA the program is a static binary that runs where there is no file but itself. Needs Linux on x86-64, Go, a C compiler,
 # and Python 3 with pip, which brings NVIDIA's wheels. Nothing is skipped: what cannot run fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -12,20 +12,25 @@ trap 'rm -rf "$work"' EXIT
 
 echo "-- NVIDIA's wheels"
 python3 -m pip install --quiet --no-deps --target "$work/wheels" \
-    nvidia-cuda-nvrtc-cu12==12.9.86 nvidia-cuda-nvcc-cu12==12.9.86 nvidia-cuda-runtime-cu12==12.9.79
+    nvidia-cuda-nvrtc-cu12==12.9.86 nvidia-cuda-nvcc-cu12==12.9.86 nvidia-cuda-runtime-cu12==12.9.79 \
+    nvidia-cuda-cccl-cu12==12.9.27 nvidia-nccl-cu12==2.19.3 # the smallest NCCL of those for CUDA 12: 160 MB
 
 echo "-- the PTX is what the kernels compile to"
 chmod +x "$work/wheels/nvidia/cuda_nvcc/bin/ptxas"
 CUDA_WHEELS=$work/wheels/nvidia python3 nn/cuda/kernels/generate.py --check
 
-echo "-- the binding agrees with cuda.h, and works on a stand-in for the driver"
+echo "-- the bindings agree with cuda.h and nccl.h, and work on stand-ins for both libraries"
+nvidia=$work/wheels/nvidia
+export NCCL_INCLUDE=$nvidia/nccl/include:$nvidia/cuda_runtime/include:$nvidia/cuda_nvcc/include:$nvidia/cuda_cccl/include
 for cgo in 0 1; do
-    CGO_ENABLED=$cgo CUDA_INCLUDE=$work/wheels/nvidia/cuda_runtime/include go test -count=1 -v ./nn/cuda/driver >"$work/driver" ||
-        { cat "$work/driver"; exit 1; }
-    if grep -- '--- SKIP' "$work/driver"; then
-        exit 1
-    fi
-    tail -1 "$work/driver"
+    for package in driver nccl; do
+        CGO_ENABLED=$cgo CUDA_INCLUDE=$nvidia/cuda_runtime/include NCCL_LIBRARY=$nvidia/nccl/lib/libnccl.so.2 \
+            go test -count=1 -v ./nn/cuda/$package >"$work/binding" || { cat "$work/binding"; exit 1; }
+        if grep -- '--- SKIP' "$work/binding"; then
+            exit 1
+        fi
+        tail -1 "$work/binding"
+    done
 done
 
 echo "-- with gorgonia.org/cu it links with a stub of libcuda, and works on the stand-in"

@@ -38,6 +38,7 @@ type Device struct {
 	fill    int // see product
 
 	precision device.Precision // of products; "" is FP32
+	link      *link            // to the other devices of a Group; nil for none
 
 	mutex sync.Mutex
 	free  map[int][]*block // memory of tensors that nobody holds, by size

@@ -24,6 +24,7 @@ type executable struct {
 	rows    int
 	addr    []driver.Pointer // by buffer
 	profile *profile
+	share   *share // of a Group's call; nil on a device of its own
 
 	graphs graphs
 }
@@ -93,7 +94,7 @@ func (e *executable) begin(c *device.Call) error {
 	if e.dev.err != nil {
 		return e.dev.err
 	}
-	if c.Rows < 1 || c.Rows > e.p.Rows {
+	if c.Rows < 1 && e.share == nil || c.Rows > e.p.Rows {
 		return fmt.Errorf("%s: %d rows: the program takes 1 to %d", e.p.Name, c.Rows, e.p.Rows)
 	}
 	e.call, e.rows = c, c.Rows
@@ -149,6 +150,7 @@ func (e *executable) Run(c *device.Call) error {
 		return err
 	}
 	e.run(len(e.steps))
+	e.addGradients()
 	e.call = nil
 	runtime.KeepAlive(c)
 	return e.dev.err
@@ -157,6 +159,9 @@ func (e *executable) Run(c *device.Call) error {
 // run launches the first n instructions.
 func (e *executable) run(n int) {
 	for i, s := range e.steps[:n] {
+		if e.rows == 0 && !meets(e.p.Instrs[i].Op) {
+			continue
+		}
 		if e.profile == nil {
 			s()
 			continue

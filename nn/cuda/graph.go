@@ -8,7 +8,7 @@ import (
 // graphKey is all that a captured step of an attack has baked in. What a schedule moves, epsilon and the
 // step size, lies in memory instead.
 type graphKey struct {
-	rows                          int
+	rows, first                   int
 	arena, clean, soft            driver.Pointer
 	loss                          device.LossKernel
 	scale                         float32
@@ -31,7 +31,7 @@ const mostGraphs = 16
 // nothing but kernels, and it has been met before.
 func (e *executable) repeat(n int, k graphKey, step func()) {
 	d, g := e.dev, &e.graphs
-	if n < 2 || e.profile != nil || !d.ok() || !d.drv.Graphs() || files()["loss_"+k.loss.Name] == "" || !g.met[k] {
+	if n < 2 || e.share != nil && e.meets() || e.profile != nil || !d.ok() || !d.drv.Graphs() || files()["loss_"+k.loss.Name] == "" || !g.met[k] {
 		if g.met == nil || len(g.met) > 16*mostGraphs {
 			g.met = map[graphKey]bool{}
 		}

@@ -118,7 +118,7 @@ func ceil(n, by int) int { return (n + by - 1) / by }
 
 // launch puts a kernel on the stream; need has loaded it.
 func (d *Device) launch(kernel string, g grid, params ...value) {
-	if !d.ok() {
+	if !d.ok() || g.blocks[1] == 0 || g.blocks[0] == 0 { // of a Group a device may have no rows
 		return
 	}
 	d.params = d.params[:0]

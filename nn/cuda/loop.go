@@ -17,6 +17,9 @@ func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, err
 	if err := e.begin(c); err != nil {
 		return device.Counts{}, err
 	}
+	if e.rows == 0 {
+		return device.Counts{}, e.attend(l)
+	}
 	size, classes := e.p.Buffers[e.p.X].Size, e.p.Buffers[e.p.Logits].Size
 	if l.Adv.Len() < e.rows*size {
 		return device.Counts{}, fmt.Errorf("%s: the result of the attack has room for %d values, not for %d", e.p.Name, l.Adv.Len(), e.rows*size)
@@ -46,7 +49,7 @@ func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, err
 		d.launch("attack_judge", each, ptr(e.addr[e.p.Logits]), ptr(e.addr[e.p.Value]), ptr(e.at(e.plan.labels)), adv, best, state,
 			i(size), i(classes), boolean(l.EarlyStop), boolean(l.KeepBest), boolean(l.Targeted), boolean(last))
 	}
-	key := graphKey{rows: e.rows, arena: d.arena, clean: driver.Pointer(clean.bits), soft: address(c.Soft), loss: lossKernel(c.Loss), scale: c.Scale,
+	key := graphKey{rows: e.rows, first: e.first(), arena: d.arena, clean: driver.Pointer(clean.bits), soft: address(c.Soft), loss: lossKernel(c.Loss), scale: c.Scale,
 		noise: c.Noise, norm: l.Norm, most: most(l, size), earlyStop: l.EarlyStop, keepBest: l.KeepBest, targeted: l.Targeted}
 	e.repeat(l.Steps, key, func() {
 		e.run(len(e.steps))

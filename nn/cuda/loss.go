@@ -10,6 +10,10 @@ import (
 // it has one, otherwise on the processor.
 func (e *executable) applyLoss(logits, seed, value, classes int) {
 	d, c := e.dev, e.call
+	if e.share != nil && e.share.table != nil {
+		e.tiedLoss(e.share.table, logits, seed, value)
+		return
+	}
 	k := lossKernel(c.Loss)
 	kernel := "loss_" + k.Name
 	if files()[kernel] == "" {

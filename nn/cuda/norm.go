@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"rampart/nn/cuda/driver"
+	"rampart/nn/cuda/nccl"
 	"rampart/nn/device"
 )
 
@@ -60,19 +61,28 @@ func (e *executable) bindNorm(instr device.Instr) (step, int, error) {
 			gammaGrad()
 		case device.BatchNormTrain:
 			d.launch("norm_moments", g, at(in[0]), parts, i(n), i(channels), i(chunk))
-			d.launch("norm_stats", each(channels), at(in[0]), parts, i(chunks), i(n), i(channels), f(op.Epsilon), f(op.Momentum),
-				at(out[1]), at(in[3]), at(in[4]))
+			if e.share != nil {
+				e.statsOfAll(op, s, at(in[0]), at(out[1]), at(in[3]), at(in[4]), chunks)
+			} else {
+				d.launch("norm_stats", each(channels), at(in[0]), parts, i(chunks), i(n), i(channels), f(op.Epsilon), f(op.Momentum),
+					at(out[1]), at(in[3]), at(in[4]))
+			}
 			d.launch("norm_train", each(n*channels), at(in[0]), at(in[1]), at(in[2]), at(out[1]), at(out[0]), i(channels), i(n*channels))
 		case device.BatchNormTrainInputGrad:
 			gradSums(at(in[0]), at(in[2]), at(in[3]))
 			d.launch("norm_add_sums", each(channels), parts, i(chunks), i(channels), ptr(s.sums))
+			all := n
+			if e.share != nil {
+				d.allReduce(s.sums, 2*channels, nccl.Float64)
+				all = e.share.all * positions
+			}
 			d.launch("norm_input_grad", each(n*channels), at(in[0]), at(in[1]), at(in[2]), at(in[3]), ptr(s.sums), at(out[0]),
-				i(n), i(channels), i(n*channels))
+				i(all), i(channels), i(n*channels))
 		case device.BatchNormTrainGammaGrad:
 			gradSums(at(in[0]), at(in[1]), at(in[2]))
 			gammaGrad()
 		}
-	}, (16*(most+1)+16+8)*channels + 64, d.need("norm_moments")
+	}, (16*(most+1)+16+8)*channels + 64, d.need("norm_moments", "norm_raw_sums")
 }
 
 // affineNorm normalises with running statistics, or multiplies a gradient by the same scales.

@@ -39,6 +39,9 @@ func (r *recorder) Download([]byte, driver.Pointer, driver.Stream) error { retur
 func (r *recorder) Copy(_, _ driver.Pointer, _ int, _ driver.Stream) error {
 	return nil
 }
+func (r *recorder) CopyPeer(driver.Pointer, driver.Context, driver.Pointer, driver.Context, int, driver.Stream) error {
+	return nil
+}
 func (r *recorder) Clear(driver.Pointer, int, driver.Stream) error { return nil }
 
 func (r *recorder) Function(_ driver.Module, name string) (driver.Function, error) {

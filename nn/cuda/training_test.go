@@ -125,3 +125,22 @@ func TestTraining(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestGroupTraining: a defence trains on two devices as on one. Signs of gradients amplify rounding, so that only
+// the first step is the same.
+func TestGroupTraining(t *testing.T) {
+	const steps = 3
+	set := stripes(t, 72)
+	d, _ := open(t, 1)
+	g, rack := openGroup(t, 1, 2)
+	got, want := train(t, g, set, steps), train(t, d, set, steps)
+	for i, tolerance := range []float64{1e-6, 1e-3, 1e-3} {
+		if math.Abs(got.losses[i]-want.losses[i]) > tolerance*want.losses[i] {
+			t.Errorf("step %d has loss %v, %v on one device", i, got.losses[i], want.losses[i])
+		}
+	}
+	g.settle()
+	if err := rack.Check(); err != nil {
+		t.Error(err)
+	}
+}

@@ -3,6 +3,7 @@ package job
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,13 +16,13 @@ import (
 // maxThreads is far beyond any machine that this is for.
 const maxThreads = 1024
 
-// OpenDevice opens what opt asks for: a GPU for cuda or cuda:N, the processor for cpu; for auto the
-// first GPU where there is one. What is wrong is a *UsageError.
+// OpenDevice opens what opt asks for: a GPU for cuda or cuda:N, several as one for cuda:N,M or cuda:all, the
+// processor for cpu; for auto the first GPU where there is one. What is wrong is a *UsageError.
 func OpenDevice(opt Options) (device.Device, error) {
 	if opt.Threads < 0 || opt.Threads > maxThreads {
 		return nil, &UsageError{fmt.Errorf("-threads %d: use 1 to %d, or 0 for one for each core", opt.Threads, maxThreads)}
 	}
-	kind, number, numbered := strings.Cut(opt.Device, ":")
+	kind, which, _ := strings.Cut(opt.Device, ":")
 	switch {
 	case opt.Device == "" || opt.Device == "auto":
 		d, err := cuda.Open(0)
@@ -35,20 +36,38 @@ func OpenDevice(opt Options) (device.Device, error) {
 	case opt.Device == "cpu":
 		return cpu.New(opt.Threads), nil
 	case kind == "cuda":
-		n := 0
-		if numbered {
-			var err error
-			if n, err = strconv.Atoi(number); err != nil || n < 0 {
-				return nil, &UsageError{fmt.Errorf("-device %s: %q is no number of a GPU: they count from cuda:0", opt.Device, number)}
-			}
+		numbers, err := gpus(which, opt.Device == kind)
+		if err != nil {
+			return nil, &UsageError{fmt.Errorf("-device %s: %w", opt.Device, err)}
 		}
-		d, err := cuda.Open(n)
+		d, err := cuda.OpenSeveral(numbers...)
 		if err != nil {
 			return nil, &UsageError{fmt.Errorf("-device %s: %w; use -device cpu", opt.Device, err)}
 		}
 		return d, nil
 	}
 	return nil, &UsageError{fmt.Errorf("-device: %w", registry.Unknown("device", opt.Device, []string{"auto", "cpu", "cuda"}))}
+}
+
+// gpus reads the numbers behind cuda:, none for all GPUs.
+func gpus(text string, first bool) (numbers []int, err error) {
+	switch {
+	case first:
+		return []int{0}, nil
+	case text == "all":
+		return nil, nil
+	}
+	for _, number := range strings.Split(text, ",") {
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("%q is no number of a GPU: they count from cuda:0, and cuda:all is all of them", number)
+		}
+		if slices.Contains(numbers, n) {
+			return nil, fmt.Errorf("GPU %d is named twice", n)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, nil
 }
 
 // round sets the precision that a config asks for.

@@ -24,7 +24,7 @@ type Options struct {
 	Resume, Quiet  bool
 	Brief          bool   // progress alone: no tables, nothing at the start and the end
 	Threads        int    // 0 is all cores
-	Device         string // auto, cpu, cuda or cuda:N; "" is auto
+	Device         string // auto, cpu, cuda, cuda:N, cuda:N,M... or cuda:all; "" is auto
 	Stdout, Stderr io.Writer
 }
 

@@ -54,6 +54,11 @@ func (linked) Clear(to Pointer, bytes int, s Stream) error {
 	return checked(cuMemsetD8Async, cu.MemsetD8Async(cu.DevicePtr(to), 0, int64(bytes), as[cu.Stream](s)))
 }
 
+// CopyPeer implements Driver.
+func (linked) CopyPeer(to Pointer, toContext Context, from Pointer, fromContext Context, bytes int, s Stream) error {
+	return result(cuMemcpyPeerAsync, C.cuMemcpyPeerAsync(C.CUdeviceptr(to), as[C.CUcontext](toContext), C.CUdeviceptr(from), as[C.CUcontext](fromContext), C.size_t(bytes), as[C.CUstream](s)))
+}
+
 // NewStream implements Driver.
 func (linked) NewStream() (Stream, error) {
 	s, err := cu.MakeStream(cu.StreamFlags(streamNonBlocking))

@@ -61,6 +61,8 @@ type Driver interface {
 	Download(to []byte, from Pointer, s Stream) error
 	Copy(to, from Pointer, bytes int, s Stream) error
 	Clear(to Pointer, bytes int, s Stream) error
+	// CopyPeer copies from another device's memory; s is a stream of the device that the copy goes to. [cuMemcpyPeerAsync]
+	CopyPeer(to Pointer, toContext Context, from Pointer, fromContext Context, bytes int, s Stream) error
 
 	// NewStream returns a stream that does not wait for others. [cuStreamCreate, cuStreamDestroy_v2]
 	NewStream() (Stream, error)
@@ -75,7 +77,8 @@ type Driver interface {
 	Record(e Event, s Stream) error
 	Await(Event) error
 	Elapsed(from, to Event) (float32, error)
-	// WaitEvent makes what a stream is given from now on wait for an event as it is recorded now. [cuStreamWaitEvent]
+	// WaitEvent makes what a stream is given from now on wait for an event as it is recorded now, which may be
+	// one of another device. [cuStreamWaitEvent]
 	WaitEvent(Stream, Event) error
 
 	// Launch runs a kernel; params are its parameters, laid out as in C. [cuLaunchKernel]

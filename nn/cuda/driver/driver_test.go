@@ -77,6 +77,11 @@ func TestCalls(t *testing.T) {
 	if want := []byte{0, 1, 2, 3, 0, 0, 0, 0, 8, 9, 10, 11, 0}; !bytes.Equal(host[:13], want) {
 		t.Errorf("the copies give %v", host[:13])
 	}
+	check(d.CopyPeer(b, c, a+8, c+1, 4, s))
+	check(d.Download(host[:4], b, s))
+	if !bytes.Equal(host[:4], []byte{8, 9, 10, 11}) {
+		t.Errorf("the copy from another device gives %v", host[:4])
+	}
 	m, err := d.Load([]byte(".version kernel\x00"))
 	check(err)
 	f, err := d.Function(m, "kernel")
@@ -143,6 +148,7 @@ func TestErrors(t *testing.T) {
 		cuMemcpyHtoDAsync:         func() error { return d.Upload(1, pinned, 7) },
 		cuMemcpyDtoHAsync:         func() error { return d.Download(pinned, 1, 7) },
 		cuMemcpyDtoDAsync:         func() error { return d.Copy(1, 2, 3, 7) },
+		cuMemcpyPeerAsync:         func() error { return d.CopyPeer(1, 1, 2, 2, 3, 7) },
 		cuMemsetD8Async:           func() error { return d.Clear(1, 2, 7) },
 		cuStreamCreate:            func() error { _, err := d.NewStream(); return err },
 		cuStreamDestroy:           func() error { return d.CloseStream(7) },

@@ -5,6 +5,7 @@ package driver
 import (
 	"fmt"
 	"runtime"
+	"sync"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -14,7 +15,7 @@ import (
 type libcuda struct {
 	functions []uintptr
 	graphs    bool
-	launch    launchMemory
+	launches  sync.Pool // of *launchMemory: threads of several devices launch at the same time
 }
 
 // launchMemory is where the driver finds the parameters of a launch: it gets their address from memory.
@@ -220,6 +221,11 @@ func (c *libcuda) Clear(to Pointer, bytes int, s Stream) error {
 	return c.call(cuMemsetD8Async, uintptr(to), 0, uintptr(bytes), uintptr(s))
 }
 
+// CopyPeer implements Driver.
+func (c *libcuda) CopyPeer(to Pointer, toContext Context, from Pointer, fromContext Context, bytes int, s Stream) error {
+	return c.call(cuMemcpyPeerAsync, uintptr(to), uintptr(toContext), uintptr(from), uintptr(fromContext), uintptr(bytes), uintptr(s))
+}
+
 // NewStream implements Driver.
 func (c *libcuda) NewStream() (Stream, error) {
 	var h Stream
@@ -265,10 +271,14 @@ func (c *libcuda) WaitEvent(s Stream, e Event) error {
 
 // Launch implements Driver.
 func (c *libcuda) Launch(f Function, grid, block [3]int, params []byte, s Stream) error {
-	l := &c.launch
 	if err := fits(params); err != nil {
 		return err
 	}
+	l, ok := c.launches.Get().(*launchMemory)
+	if !ok {
+		l = new(launchMemory)
+	}
+	defer c.launches.Put(l)
 	var pinner runtime.Pinner
 	pinner.Pin(l)
 	defer pinner.Unpin()

@@ -33,6 +33,7 @@ const (
 	cuMemcpyDtoHAsync
 	cuMemcpyDtoDAsync
 	cuMemsetD8Async
+	cuMemcpyPeerAsync
 	cuStreamCreate
 	cuStreamDestroy
 	cuStreamSynchronize
@@ -76,6 +77,7 @@ var symbols = []symbol{
 	cuMemcpyDtoHAsync:         {"cuMemcpyDtoHAsync_v2", []string{"void *", "CUdeviceptr", "size_t", "CUstream"}},
 	cuMemcpyDtoDAsync:         {"cuMemcpyDtoDAsync_v2", []string{"CUdeviceptr", "CUdeviceptr", "size_t", "CUstream"}},
 	cuMemsetD8Async:           {"cuMemsetD8Async", []string{"CUdeviceptr", "unsigned char", "size_t", "CUstream"}},
+	cuMemcpyPeerAsync:         {"cuMemcpyPeerAsync", []string{"CUdeviceptr", "CUcontext", "CUdeviceptr", "CUcontext", "size_t", "CUstream"}},
 	cuStreamCreate:            {"cuStreamCreate", []string{"CUstream *", "unsigned int"}},
 	cuStreamDestroy:           {"cuStreamDestroy_v2", []string{"CUstream"}},
 	cuStreamSynchronize:       {"cuStreamSynchronize", []string{"CUstream"}},

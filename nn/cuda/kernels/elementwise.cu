@@ -30,11 +30,11 @@ __global__ void affine(const float* x, float* y, const float* coefficients, int 
   if (i < n) y[i] = x[i] * coefficients[i % channels] + coefficients[channels + i % channels];
 }
 
-// dropout multiplies by the mask of device.DropoutMask, and so does its gradient.
-__global__ void dropout(const float* x, float* y, int size, float rate, unsigned layer, unsigned k0, unsigned k1, unsigned n) {
+// dropout multiplies by the mask of device.DropoutMask, and so does its gradient; first is the first row's number.
+__global__ void dropout(const float* x, float* y, int size, float rate, unsigned layer, unsigned k0, unsigned k1, unsigned first, unsigned n) {
   const unsigned i = thread_index();
   if (i >= n) return;
-  const unsigned row = i / size, element = i % size;
+  const unsigned row = first + i / size, element = i % size;
   const Words words = philox(k0, k1, row, layer, 0, element / 4);
   const unsigned word = element & 2 ? (element & 1 ? words.w[3] : words.w[2]) : (element & 1 ? words.w[1] : words.w[0]);
   y[i] = uniform(word, 0, 1) >= rate ? x[i] * (1 / (1 - rate)) : 0 * x[i];

@@ -1,10 +1,8 @@
 // Batch normalisation (Ioffe and Szegedy 2015) of [n,channels], n counting rows times positions.
 // Sums are in double precision, by chunks of positions, which are then added in order.
-#include "common.cuh"
+#include "norm.cuh"
 
 constexpr int lines = 8; // of 32 channels in a block
-
-__device__ inline float inverse_std(double variance, float epsilon) { return (float)(1 / sqrt(variance + (double)epsilon)); }
 
 // pair_sums adds first and second over a chunk of positions, for 32 channels a block, into
 // parts [chunks,2,channels].
@@ -25,12 +23,6 @@ __device__ void pair_sums(double* parts, int n, int channels, int chunk, const T
   }
   parts[(2 * blockIdx.y + 0) * channels + c] = a;
   parts[(2 * blockIdx.y + 1) * channels + c] = b;
-}
-
-__device__ inline double add_chunks(const double* parts, int chunks, int channels, int which, int c) {
-  double sum = 0;
-  for (int p = 0; p < chunks; p++) sum += parts[(2 * p + which) * channels + c];
-  return sum;
 }
 
 extern "C" {

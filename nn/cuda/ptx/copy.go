@@ -62,6 +62,27 @@ func (m *Machine) Copy(to, from driver.Pointer, bytes int, s driver.Stream) erro
 	})
 }
 
+// CopyPeer implements driver.Driver.
+func (m *Machine) CopyPeer(to driver.Pointer, toContext driver.Context, from driver.Pointer, fromContext driver.Context, bytes int, s driver.Stream) error {
+	const call = "cuMemcpyPeerAsync"
+	var other *Machine
+	if m.rack != nil && fromContext > 0 && int(fromContext) <= len(m.rack.Machines) {
+		other = m.rack.Machines[fromContext-1]
+	}
+	if toContext != m.own || other == nil {
+		return invalid(call, "from context %d to %d on a stream of %d", fromContext, toContext, m.own)
+	}
+	return m.enqueue(call, s, func() error {
+		a, b := m.find(uint64(to), bytes), other.find(uint64(from), bytes)
+		if a == nil || b == nil {
+			return fmt.Errorf("%s of %d bytes from %#x to %#x leaves the memory", call, bytes, from, to)
+		}
+		copy(a.bytes[uint64(to)-a.base:][:bytes], b.bytes[uint64(from)-b.base:])
+		copy(a.written[uint64(to)-a.base:][:bytes], b.written[uint64(from)-b.base:])
+		return nil
+	})
+}
+
 // Clear implements driver.Driver.
 func (m *Machine) Clear(to driver.Pointer, bytes int, s driver.Stream) error {
 	return m.enqueue("cuMemsetD8Async", s, func() error {

@@ -13,7 +13,7 @@ import (
 	"rampart/nn/cuda/driver"
 )
 
-// Machine is a make-believe GPU. It is not safe for concurrent use.
+// Machine is a make-believe GPU. It is not safe for concurrent use; see Rack for several.
 type Machine struct {
 	// Limit bounds the device memory in bytes; 0 is no bound.
 	Limit int
@@ -35,8 +35,10 @@ type Machine struct {
 	graphs    map[driver.Graph][]func() error
 	pinned    map[*byte]int
 	handles   uintptr
-	context   driver.Context
-	failed    error // the first fault; every call fails after it
+	own       driver.Context // the device's
+	context   driver.Context // entered
+	rack      *Rack          // that it is in; nil for none
+	failed    error          // the first fault; every call fails after it
 
 	// Launches, GraphLaunches and Synchronized count calls, for tests of what the executor asks for.
 	Launches, GraphLaunches, Synchronized int
@@ -44,21 +46,23 @@ type Machine struct {
 
 // stream holds work that nobody has waited for; while it captures, what a graph will do.
 type stream struct {
-	number    int // counted from 1
+	number    int  // counted from 1
+	busy      bool // in a rack: a thread does its work
 	work      []func() error
 	capturing bool
 	captured  []func() error
 }
 
 type event struct {
-	owner *stream
-	done  bool
-	at    time.Time
+	machine *Machine
+	owner   *stream
+	done    bool
+	at      time.Time
 }
 
 // NewMachine returns a machine whose warps and blocks run in an order drawn from seed.
 func NewMachine(seed uint64) *Machine {
-	return &Machine{workers: runtime.GOMAXPROCS(0), random: rand.New(rand.NewPCG(seed, 7)), next: 0x7f0000000000,
+	return &Machine{workers: runtime.GOMAXPROCS(0), own: 1, random: rand.New(rand.NewPCG(seed, 7)), next: 0x7f0000000000,
 		streams: map[driver.Stream]*stream{}, events: map[driver.Event]*event{}, graphs: map[driver.Graph][]func() error{}, pinned: map[*byte]int{}}
 }
 
@@ -134,13 +138,19 @@ func (m *Machine) Describe(device int) (driver.Description, error) {
 func (m *Machine) capability() int { return cmp.Or(m.Capability, 75) }
 
 // Retain implements driver.Driver.
-func (m *Machine) Retain(int) (driver.Context, error) { return 1, nil }
+func (m *Machine) Retain(int) (driver.Context, error) { return m.own, nil }
 
 // Release implements driver.Driver.
 func (m *Machine) Release(int) error { m.context = 0; return nil }
 
 // Enter implements driver.Driver.
-func (m *Machine) Enter(c driver.Context) error { m.context = c; return nil }
+func (m *Machine) Enter(c driver.Context) error {
+	if c != m.own {
+		return &driver.Error{Call: "cuCtxSetCurrent", Code: 201, Name: "CUDA_ERROR_INVALID_CONTEXT", Text: "it is another device's"}
+	}
+	m.context = c
+	return nil
+}
 
 // Memory implements driver.Driver.
 func (m *Machine) Memory() (free, total uint64, err error) {

@@ -22,6 +22,9 @@ func (m *Machine) enqueue(call string, s driver.Stream, work func() error) error
 		q.captured = append(q.captured, work)
 	} else {
 		q.work = append(q.work, work)
+		if m.rack != nil {
+			m.rack.changed.Broadcast()
+		}
 	}
 	if q.number == m.Hasty && !q.capturing {
 		return m.drain(q, nil)
@@ -31,10 +34,22 @@ func (m *Machine) enqueue(call string, s driver.Stream, work func() error) error
 
 // drain does a stream's work, up to an event if that is not nil.
 func (m *Machine) drain(q *stream, until *event) error {
-	for len(q.work) > 0 && !(until != nil && until.done) && m.failed == nil {
+	for (q.busy || len(q.work) > 0) && !(until != nil && until.done) && m.failed == nil {
+		if q.busy {
+			if err := m.rack.wait(); err != nil {
+				return err
+			}
+			continue
+		}
 		work := q.work[0]
 		q.work = q.work[1:]
-		if err := work(); err != nil {
+		q.busy = m.rack != nil
+		err := work()
+		q.busy = false
+		if m.rack != nil {
+			m.rack.changed.Broadcast()
+		}
+		if err != nil {
 			m.failed = &driver.Error{Call: "an earlier launch", Code: 700, Name: "CUDA_ERROR_ILLEGAL_ADDRESS", Text: err.Error()}
 		}
 	}
@@ -71,7 +86,7 @@ func (m *Machine) Synchronize(s driver.Stream) error {
 // NewEvent implements driver.Driver.
 func (m *Machine) NewEvent() (driver.Event, error) {
 	e := driver.Event(m.handle())
-	m.events[e] = &event{done: true}
+	m.events[e] = &event{machine: m, done: true}
 	return e, m.ready("cuEventCreate")
 }
 
@@ -87,14 +102,14 @@ func (m *Machine) Record(e driver.Event, s driver.Stream) error {
 		return invalid("cuEventRecord", "there is no event %d", e)
 	}
 	// An event that is recorded again is another one for those who wait from then on.
-	ev := &event{owner: m.streams[s]}
+	ev := &event{machine: m, owner: m.streams[s]}
 	m.events[e] = ev
 	return m.enqueue("cuEventRecord", s, func() error { ev.done, ev.at = true, time.Now(); return nil })
 }
 
 // WaitEvent implements driver.Driver.
 func (m *Machine) WaitEvent(s driver.Stream, e driver.Event) error {
-	ev := m.events[e]
+	ev := m.event(e)
 	if ev == nil {
 		return invalid("cuStreamWaitEvent", "there is no event %d", e)
 	}
@@ -102,8 +117,20 @@ func (m *Machine) WaitEvent(s driver.Stream, e driver.Event) error {
 		if ev.done {
 			return nil
 		}
-		return m.drain(ev.owner, ev)
+		return ev.machine.drain(ev.owner, ev)
 	})
+}
+
+// event finds an event of this machine, or of another one of its rack.
+func (m *Machine) event(e driver.Event) *event {
+	if m.rack != nil {
+		for _, other := range m.rack.Machines {
+			if ev := other.events[e]; ev != nil {
+				return ev
+			}
+		}
+	}
+	return m.events[e]
 }
 
 // Await implements driver.Driver.

@@ -82,6 +82,7 @@ CUresult CUDAAPI cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t n
 CUresult CUDAAPI cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t n, CUstream s) { CALL("cuMemcpyDtoHAsync_v2"); memcpy(to, (void *)from, n); return s == (CUstream)7 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
 CUresult CUDAAPI cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t n, CUstream s) { CALL("cuMemcpyDtoDAsync_v2"); memcpy((void *)to, (void *)from, n); return s == (CUstream)7 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
 CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr to, unsigned char v, size_t n, CUstream s) { CALL("cuMemsetD8Async"); memset((void *)to, v, n); return s == (CUstream)7 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
+CUresult CUDAAPI cuMemcpyPeerAsync(CUdeviceptr to, CUcontext c, CUdeviceptr from, CUcontext d, size_t n, CUstream s) { CALL("cuMemcpyPeerAsync"); memcpy((void *)to, (void *)from, n); return s == (CUstream)7 && c == current && d != c ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
 CUresult CUDAAPI cuStreamCreate(CUstream *s, unsigned int flags) { CALL("cuStreamCreate"); *s = (CUstream)7; return flags == CU_STREAM_NON_BLOCKING ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE; }
 CUresult CUDAAPI cuStreamDestroy_v2(CUstream s) { CALL("cuStreamDestroy_v2"); return s == (CUstream)7 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
 CUresult CUDAAPI cuStreamSynchronize(CUstream s) { CALL("cuStreamSynchronize"); return s == (CUstream)7 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE; }
