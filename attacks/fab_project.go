@@ -31,69 +31,86 @@ func (n Norm) dual(g []float32) float64 {
 // An entry's room is the distance of the box's wall on the side that brings the value towards 0,
 // its gain there |w| times the room. In Linf all entries move by the same length, in L2 by the same
 // multiple of |w|, each as far as its room allows; in L1 those of the largest |w| move alone.
-func (n Norm) toPlane(d, point, w []float32, value float64) float64 {
-	turn := float32(1)
+//
+// scratch has twice the length of d. The loops choose by bits: which way an entry moves is as good as
+// random, and branches would be mispredicted.
+func (n Norm) toPlane(d, point, w []float32, value float64, scratch []float32) float64 {
+	turn := uint32(0) // the sign bit
 	if value < 0 {
-		turn, value = -1, -value
+		turn, value = signBit, -value
 	}
+	size, free := scratch[:len(d)], scratch[len(d):2*len(d)] // of the entries that can gain, side by side
+	k, all, most := 0, 0.0, uint32(0)
 	room := d // each entry's room, and then its way
-	all := 0.0
 	for i, v := range w {
-		switch v *= turn; {
-		case v > 0:
-			room[i] = point[i]
-			all += float64(v) * float64(room[i])
-		case v < 0:
-			room[i] = 1 - point[i]
-			all -= float64(v) * float64(room[i])
-		default:
-			room[i] = 0
-		}
+		bits := math.Float32bits(v) ^ turn
+		up := uint32(int32(bits)>>31) & nonZero(bits) // all ones where the entry moves up, w being negative
+		down := nonZero(bits) &^ up
+		r := math.Float32bits(point[i])&down | math.Float32bits(1-point[i])&up
+		weight := math.Float32frombits(bits &^ signBit)
+		room[i], free[k], size[k] = math.Float32frombits(r), math.Float32frombits(r), weight
+		k += int(nonZero(r) & 1)
+		all += float64(float64(weight) * float64(room[i]))
+		most = max(most, r&^signBit) // in the order of the numbers, which are not negative
 	}
+	length := float64(math.Float32frombits(most))
 	if all > value {
 		switch n {
 		case L1:
 			largestFirst(room, w, value)
+		case L2:
+			step := common(size[:k], free[:k], value, true)
+			for i, v := range w {
+				room[i] = float32(min(step*math.Abs(float64(v)), float64(room[i])))
+			}
 		default:
-			n.together(room, w, value)
+			step := float32(common(size[:k], free[:k], value, false))
+			length = min(length, float64(step))
+			for i, r := range room {
+				room[i] = math.Float32frombits(min(math.Float32bits(step), math.Float32bits(r)))
+			}
 		}
 	}
 	for i, v := range w {
-		if v*turn > 0 {
-			d[i] = -d[i]
-		}
+		down := ^(math.Float32bits(v) ^ turn) & signBit
+		d[i] = math.Float32frombits(math.Float32bits(d[i]) ^ down)
+	}
+	if n == Linf {
+		return length
 	}
 	return n.length(d)
 }
 
-// together cuts rooms to what a common length, or multiple of |w|, takes to gain value, which is
-// less than all of them. The length grows as entries are found to reach their wall: at most as
-// often as there are entries, in practice a few times.
-func (n Norm) together(room, w []float32, value float64) {
-	weight := func(v float32) float64 { // the way of an entry for length 1
-		if n == L2 {
-			return math.Abs(float64(v))
-		}
-		return 1
-	}
-	length := 0.0
+const signBit = 1 << 31
+
+// nonZero is all ones for the bits of a number that is not 0 or -0.
+func nonZero(bits uint32) uint32 {
+	bits <<= 1
+	return uint32(int32(bits|-bits) >> 31)
+}
+
+// common finds the common length, or multiple of |w|, that gains value, which is less than all rooms
+// together do. It grows as entries are found to reach their wall: at most as often as there are
+// entries, in practice a few times. size is |w| of each entry; it is multiplied if weighted.
+func common(size, room []float32, value float64, weighted bool) (length float64) {
+	room = room[:len(size)]
 	for walls := -1; ; {
 		rest, free, count := value, 0.0, 0
-		for i, v := range w {
-			if size := math.Abs(float64(v)); length*weight(v) >= float64(room[i]) {
-				rest -= size * float64(room[i])
-				count++
-			} else {
-				free += size * weight(v)
+		for i, v := range size {
+			weight, r := float64(v), float64(room[i])
+			way := 1.0 // for length 1
+			if weighted {
+				way = weight
 			}
+			moves := uint64(int64(math.Float64bits(float64(length*way)-r)) >> 63) // all ones before the wall
+			rest -= math.Float64frombits(math.Float64bits(float64(weight*r)) &^ moves)
+			free += math.Float64frombits(math.Float64bits(float64(weight*way)) & moves)
+			count += 1 - int(moves&1)
 		}
 		if count == walls || !(free > 0) {
-			break
+			return length
 		}
 		walls, length = count, max(rest/free, length)
-	}
-	for i, v := range w {
-		room[i] = float32(min(length*weight(v), float64(room[i])))
 	}
 }
 

@@ -16,6 +16,7 @@ type fabState struct {
 	live           []int
 	clean, x, best []float32 // [n, size]
 	d1, d2         []float32 // ways of x and of clean to the boundary
+	room           []float32 // [n, 2*size], scratch
 	distance       []float64 // of best
 	w              []float32 // gradient of the nearest boundary
 	value, nearest []float64 // logit difference there, and the boundary's distance from x
@@ -27,7 +28,7 @@ type fabState struct {
 func newFABState(a *FAB, o *oracle, clean []float32, targets [][]int32) *fabState {
 	n := len(o.b.Labels)
 	s := &fabState{FAB: a, o: o, targets: targets, clean: clean, x: slices.Clone(clean), best: slices.Clone(clean),
-		distance: make([]float64, n), w: make([]float32, len(clean)), d1: make([]float32, len(clean)), d2: make([]float32, len(clean)), value: make([]float64, n), nearest: make([]float64, n),
+		distance: make([]float64, n), w: make([]float32, len(clean)), d1: make([]float32, len(clean)), d2: make([]float32, len(clean)), room: make([]float32, 2*len(clean)), value: make([]float64, n), nearest: make([]float64, n),
 		ask: make([]float32, len(clean)), labels: make([]int32, n), soft: make([]float32, n*o.classes)}
 	for r := range s.distance {
 		s.distance[r] = math.Inf(1)
@@ -112,8 +113,9 @@ func (s *fabState) step(r int) {
 		atClean += float64(v) * (float64(clean[j]) - float64(x[j]))
 	}
 	d1, d2 := s.of(s.d1, r), s.of(s.d2, r)
-	a1 := max(s.Norm.toPlane(d1, x, w, s.value[r]), 1e-8)
-	a2 := max(s.Norm.toPlane(d2, clean, w, atClean), 1e-8)
+	room := s.room[2*r*s.o.size:][:2*s.o.size]
+	a1 := max(s.Norm.toPlane(d1, x, w, s.value[r], room), 1e-8)
+	a2 := max(s.Norm.toPlane(d2, clean, w, atClean, room), 1e-8)
 	alpha := float32(min(a1/(a1+a2), s.AlphaMax))
 	eta := float32(s.Eta)
 	for j, v := range x {

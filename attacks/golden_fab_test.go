@@ -28,7 +28,7 @@ func TestGoldenPlanes(t *testing.T) {
 				slope += math.Abs(float64(w))
 			}
 			d := make([]float32, len(c.X))
-			length := norm.toPlane(d, c.X, c.W, value)
+			length := norm.toPlane(d, c.X, c.W, value, make([]float32, 2*len(d)))
 			if off := farthest(d, c.Delta); off > 1e-5 {
 				t.Errorf("%v, case %d: off by %.2g", norm, i, off)
 			}
@@ -59,7 +59,7 @@ func TestPlaneEdges(t *testing.T) {
 			{[]float32{0, 0}, 3, 0, 0},
 		} {
 			d := []float32{7, 7}
-			norm.toPlane(d, []float32{0.25, 0.5}, c.w, c.value)
+			norm.toPlane(d, []float32{0.25, 0.5}, c.w, c.value, make([]float32, 4))
 			if d[0] != c.x || d[1] != c.y {
 				t.Errorf("%v: to %v d + %v = 0 is %v, want %v, %v", norm, c.w, c.value, d, c.x, c.y)
 			}

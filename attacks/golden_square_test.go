@@ -101,7 +101,8 @@ func TestGoldenSquare(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := newSearch(a, newOracle(m, b, Draw{}), goal, Draw{})
+			s := newSearch(a, newOracle(m, b, Draw{}), goal, Draw{}, clean, []int{0})
+			s.out, s.memory = make([]float32, len(clean)), newPatchMemory(a, m, 1)
 			replayStart(s, g.Start)
 			judge := func(first bool) float64 {
 				if err := s.judge(first); err != nil {

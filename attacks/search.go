@@ -2,14 +2,15 @@ package attacks
 
 import (
 	"math"
+	"slices"
 
 	"rampart/nn"
 	"rampart/nn/device"
 	"rampart/nn/rng"
 )
 
-// search is Square at work on a batch. The first len(rows) images of each list belong to the
-// examples rows[i] of the batch that are still at work.
+// search is Square at work on some examples of a batch. The first len(rows) images of each list belong
+// to the examples rows[i] of the batch that are still at work.
 type search struct {
 	*Square
 	o     *oracle
@@ -31,20 +32,53 @@ type search struct {
 	labels    []int32
 	value     []float32
 	gradients []float32
+	memory    *patchMemory // nil where nothing is remembered
 }
 
-func newSearch(a *Square, o *oracle, goal objective, d Draw) *search {
-	n := len(o.b.Labels)
-	clean := o.clean()
-	s := &search{Square: a, o: o, in: o.v.Input(), goal: goal, d: d, rows: count(n), clean: clean, best: make([]float32, len(clean)),
-		next: make([]float32, len(clean)), at: make([][2]int, n), out: make([]float32, len(clean)), loss: make([]float32, n), sign: make([]float32, n*o.v.Input().C),
-		labels: append([]int32(nil), goal.labels...), value: make([]float32, n), gradients: make([]float32, n*o.classes)}
+// newSearch prepares for some rows of the batch, whose images clean holds.
+func newSearch(a *Square, o *oracle, goal objective, d Draw, clean []float32, rows []int) *search {
+	n, size := len(rows), len(rows)*o.size
+	s := &search{Square: a, o: o, in: o.v.Input(), goal: goal, d: d, rows: slices.Clone(rows), clean: make([]float32, size), best: make([]float32, size),
+		next: make([]float32, size), at: make([][2]int, n), loss: make([]float32, n), sign: make([]float32, n*o.v.Input().C),
+		labels: make([]int32, n), value: make([]float32, n), gradients: make([]float32, n*o.classes)}
+	for i, r := range rows {
+		copy(s.image(s.clean, i), clean[r*o.size:])
+		s.labels[i] = goal.labels[r]
+	}
 	if a.Norm != Linf {
-		s.delta = make([]float32, len(clean))
+		s.delta = make([]float32, size)
 		s.proposal = newWindows(a.Norm, max(s.in.H/5, 1))
 	}
 	return s
 }
+
+// run makes all queries and writes the best images to out, by row of the batch.
+func (s *search) run(out []float32) error {
+	s.out = out
+	eachRow(len(s.rows), func(i int) { s.start(i) })
+	if err := s.judge(true); err != nil {
+		return err
+	}
+	for q := range s.Queries {
+		if len(s.rows) == 0 {
+			break
+		}
+		if side := s.Square.side(q, s.in); side != s.side {
+			s.side, s.proposal = side, newWindows(s.Norm, side)
+		}
+		eachRow(len(s.rows), func(i int) { s.propose(i, q) })
+		if err := s.judge(false); err != nil {
+			return err
+		}
+	}
+	for i := range s.rows {
+		s.write(i)
+	}
+	return nil
+}
+
+// write hands an example's best image over.
+func (s *search) write(i int) { copy(s.out[s.rows[i]*s.o.size:][:s.o.size], s.image(s.best, i)) }
 
 func (s *search) image(images []float32, i int) []float32 { return images[i*s.o.size:][:s.o.size] }
 
@@ -137,7 +171,7 @@ func (s *search) window(i int, f func(from, to int)) {
 // lets go of the examples on which one does.
 func (s *search) judge(first bool) error {
 	n, k := len(s.rows), s.o.classes
-	z, err := s.o.logits(s.next, s.rows)
+	z, err := s.memory.logits(s, first)
 	if err != nil || n == 0 {
 		return err
 	}
@@ -152,7 +186,7 @@ func (s *search) judge(first bool) error {
 		}
 		s.settle(i, better, first)
 		if hit {
-			copy(s.out[s.rows[i]*s.o.size:][:s.o.size], s.image(s.best, i))
+			s.write(i)
 			s.leave(i)
 		}
 	}
@@ -164,6 +198,7 @@ func (s *search) settle(i int, better, first bool) {
 	to, from := s.image(s.next, i), s.image(s.best, i)
 	if better {
 		to, from = from, to
+		s.memory.keep(i)
 	}
 	if first || s.Norm != Linf {
 		copy(to, from)
@@ -180,6 +215,7 @@ func (s *search) leave(i int) {
 			copy(s.image(images, i), s.image(images, last))
 		}
 		s.rows[i], s.labels[i], s.loss[i] = s.rows[last], s.labels[last], s.loss[last]
+		s.memory.move(i, last)
 	}
 	s.rows = s.rows[:last]
 }

@@ -91,28 +91,21 @@ func (a *Square) Perturb(v Victim, b *Batch, adv device.Tensor, d Draw) (device.
 	if err != nil {
 		return device.Counts{}, err
 	}
-	s := newSearch(a, newOracle(v, b, d), goal, d)
-	eachRow(len(s.rows), func(i int) { s.start(i) })
-	if err := s.judge(true); err != nil {
-		return s.o.counts, err
-	}
-	for q := range a.Queries {
-		if len(s.rows) == 0 {
-			break
+	o := newOracle(v, b, d)
+	clean := o.clean()
+	out := make([]float32, len(clean))
+	memory := newPatchMemory(a, v, len(b.Labels))
+	for rows := count(len(b.Labels)); len(rows) > 0; {
+		n := min(len(rows), memory.places(len(rows)))
+		s := newSearch(a, o, goal, d, clean, rows[:n])
+		s.memory = memory
+		if err := s.run(out); err != nil {
+			return o.counts, err
 		}
-		if side := a.side(q, v.Input()); side != s.side {
-			s.side, s.proposal = side, newWindows(a.Norm, side)
-		}
-		eachRow(len(s.rows), func(i int) { s.propose(i, q) })
-		if err := s.judge(false); err != nil {
-			return s.o.counts, err
-		}
+		rows = rows[n:]
 	}
-	for i, r := range s.rows {
-		copy(s.out[r*s.o.size:][:s.o.size], s.image(s.best, i))
-	}
-	adv.Upload(s.out, 0)
-	return s.o.counts, nil
+	adv.Upload(out, 0)
+	return o.counts, nil
 }
 
 // side is the side of query q's square (Andriushchenko et al. 2020, section 3, "schedule").

@@ -25,6 +25,7 @@ func RunAll(t *testing.T, newDevice func(threads int) device.Device) {
 		{"TiedLosses", s.tiedLosses},
 		{"RowsAndThreads", s.rowsAndThreads},
 		{"ManyRows", s.manyRows},
+		{"Patches", s.patches},
 		{"Update", s.update},
 		{"UpdateNotFinite", s.updateNotFinite},
 		{"UpdateThreads", s.updateThreads},

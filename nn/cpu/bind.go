@@ -54,11 +54,7 @@ func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
 			kernel.ActivationGrad(op.Func, op.Slope, f.at(out[0], r, n), f.at(in[0], r, n), f.at(in[1], r, n))
 		})
 	case device.Normalize:
-		mean, std := device.DecodeFloats(op.Mean), device.DecodeFloats(op.Std)
-		scale, shift := make([]float32, len(std)), make([]float32, len(std))
-		for c := range std {
-			scale[c], shift[c] = 1/std[c], -mean[c]/std[c]
-		}
+		scale, shift := normalization(op)
 		row(func(f *frame, r, n int) { kernel.Affine(f.at(out[0], r, n), f.at(in[0], r, n), scale, shift) })
 	case device.NormalizeGrad:
 		std := device.DecodeFloats(op.Std)
@@ -104,10 +100,22 @@ func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
 			break
 		}
 		row(func(f *frame, r, n int) { applyLoss(f, in[0], out[0], out[1], n, op.Classes) })
+	case *head:
+		return op.bind(e, i), nil
 	default:
 		return 0, fmt.Errorf("no kernel for %T", op)
 	}
 	return 0, nil
+}
+
+// normalization is Normalize as a factor and a shift by channel.
+func normalization(op device.Normalize) (scale, shift []float32) {
+	mean, std := device.DecodeFloats(op.Mean), device.DecodeFloats(op.Std)
+	scale, shift = make([]float32, len(std)), make([]float32, len(std))
+	for c := range std {
+		scale[c], shift[c] = 1/std[c], -mean[c]/std[c]
+	}
+	return scale, shift
 }
 
 // bytes views a buffer of indices.

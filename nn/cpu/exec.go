@@ -77,15 +77,24 @@ func (f *frame) all(b int) []float32 { return f.bases[b] }
 
 // Load implements device.Device.
 func (d *Device) Load(p *device.Program, params *device.Parameters) (device.Executable, error) {
-	e := &executable{dev: d, p: p, params: params, plan: newPlan(p),
-		kernels: make([]rowKernel, len(p.Instrs)), whole: make([]batchKernel, len(p.Instrs))}
+	e := &executable{dev: d, p: p, params: params}
+	if err := e.load(); err != nil {
+		return nil, fmt.Errorf("load %s on cpu: %w", p.Name, err)
+	}
+	return e, nil
+}
+
+// load plans the program and binds its kernels.
+func (e *executable) load() error {
+	d, p := e.dev, e.p
+	e.plan, e.kernels, e.whole = newPlan(p), make([]rowKernel, len(p.Instrs)), make([]batchKernel, len(p.Instrs))
 	e.tileWork, e.blockWork, e.pieceWork = e.runTile, e.runBlock, e.runPiece
 	e.attackWork, e.repackWork = e.attackTile, e.repackOne
 	scratch := 0
 	for i, in := range p.Instrs {
 		need, err := e.bind(i, in)
 		if err != nil {
-			return nil, fmt.Errorf("load %s on cpu: %w", p.Name, err)
+			return err
 		}
 		scratch = max(scratch, need)
 	}
@@ -99,7 +108,7 @@ func (d *Device) Load(p *device.Program, params *device.Parameters) (device.Exec
 		}
 		e.frames = append(e.frames, f)
 	}
-	return e, nil
+	return nil
 }
 
 // Run implements device.Executable.

@@ -19,12 +19,7 @@ func (e *executable) bindNorm(i int, instr device.Instr) (scratch int) {
 	switch op := instr.Op.(type) {
 	case device.BatchNorm:
 		e.kernels[i] = func(f *frame, r, n int) {
-			gamma, beta, mean, variance := f.all(in[1]), f.all(in[2]), f.all(in[3]), f.all(in[4])
-			scale, shift := f.scratch[:op.Channels], f.scratch[op.Channels:2*op.Channels]
-			for c := range scale {
-				scale[c] = gamma[c] * invStd(float64(variance[c]), op.Epsilon)
-				shift[c] = beta[c] - mean[c]*scale[c]
-			}
+			scale, shift := batchNormFactors(f, in, op)
 			kernel.Affine(f.at(out[0], r, n), f.at(in[0], r, n), scale, shift)
 		}
 		return 2 * op.Channels
@@ -123,4 +118,15 @@ func (f *frame) normSums(x, dy, stats []float32, from, to, n, channels int) *ker
 	}
 	s.Add(dy[from:], x[from:], n, channels, to-from)
 	return s
+}
+
+// batchNormFactors makes, in scratch, a normalisation with running statistics a factor and a shift by channel.
+func batchNormFactors(f *frame, in []int, op device.BatchNorm) (scale, shift []float32) {
+	gamma, beta, mean, variance := f.all(in[1]), f.all(in[2]), f.all(in[3]), f.all(in[4])
+	scale, shift = f.scratch[:op.Channels], f.scratch[op.Channels:2*op.Channels]
+	for c := range scale {
+		scale[c] = gamma[c] * invStd(float64(variance[c]), op.Epsilon)
+		shift[c] = beta[c] - mean[c]*scale[c]
+	}
+	return scale, shift
 }

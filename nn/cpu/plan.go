@@ -65,7 +65,7 @@ func modeOf(o device.Op) mode {
 			return byTile
 		}
 	case device.Dense, device.DenseInputGrad, device.ApplyLoss, device.LogMeanSoftmax, device.LogMeanSoftmaxGrad,
-		device.Vote, device.Stack, device.StackGrad:
+		device.Vote, device.Stack, device.StackGrad, *head:
 		return byTile
 	}
 	return byImage
