@@ -51,9 +51,9 @@ type Init struct {
 var layerTypes = []string{"avgpool", "batchnorm", "conv", "dense", "dropout", "flatten", "gelu", "globalavgpool", "groupnorm",
 	"layernorm", "leaky_relu", "maxpool", "relu", "residual", "sigmoid", "silu", "tanh"}
 
-// activations are the layer types of device.Activation.
+// activations are the names of device.Activation's functions in layers and topologies.
 var activations = map[string]device.Func{"gelu": device.GELU, "leaky_relu": device.LeakyReLU, "sigmoid": device.Sigmoid,
-	"silu": device.SiLU, "tanh": device.Tanh}
+	"silu": device.SiLU, "tanh": device.Tanh, "elu": device.ELU, "softplus": device.Softplus, "reciprocal": device.Reciprocal}
 
 // maxOut bounds the channels and features of a layer.
 const maxOut = 1 << 20

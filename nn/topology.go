@@ -33,27 +33,29 @@ type Node struct {
 	Kernel [2]int `json:"kernel,omitzero"`
 	Stride int    `json:"stride,omitempty"`
 	Pads   [4]int `json:"pads,omitzero"`
-	// Groups divides the channels of a conv; 0 is 1.
+	// Groups divides the channels of a conv or groupnorm; 0 is 1.
 	Groups int `json:"groups,omitempty"`
 	// ChannelsFirst says that the columns of a dense weight are an image's values in C,H,W order.
 	ChannelsFirst bool    `json:"channels_first,omitempty"`
 	Factor        float32 `json:"factor,omitempty"` // of scale
-	Slope         float32 `json:"slope,omitempty"`  // of leaky_relu below 0
+	Slope         float32 `json:"slope,omitempty"`  // of leaky_relu below 0; elu's limit
 	Shape         *Shape  `json:"shape,omitempty"`  // of reshape
-	// Epsilon is batch normalisation's. Elementwise gives it a mean for each value of an image, not
-	// for each channel; Fixed keeps its running statistics in training, and Constant also its weight
-	// and bias.
+	// Epsilon is a normalisation's. Elementwise gives batchnorm a mean for each value of an image, not
+	// for each channel; Fixed keeps its running statistics in training.
 	Epsilon     float32 `json:"epsilon,omitempty"`
 	Elementwise bool    `json:"elementwise,omitempty"`
 	Fixed       bool    `json:"fixed,omitempty"`
-	Constant    bool    `json:"constant,omitempty"`
+	// Constant says that training leaves the node's weights as they are.
+	Constant bool `json:"constant,omitempty"`
 }
 
 // TopologyOps are the operations of a Topology, with the number of values that each reads; -1 is any
 // from two on.
 var TopologyOps = map[string]int{
-	"conv": 1, "dense": 1, "maxpool": 1, "avgpool": 1, "relu": 1, "scale": 1, "batchnorm": 1, "reshape": 1,
-	"gelu": 1, "leaky_relu": 1, "sigmoid": 1, "silu": 1, "tanh": 1, "add": 2, "concat": -1,
+	"conv": 1, "dense": 1, "maxpool": 1, "avgpool": 1, "relu": 1, "scale": 1, "reshape": 1,
+	"batchnorm": 1, "groupnorm": 1, "layernorm": 1, // layernorm is over the channels of each position
+	"elu": 1, "gelu": 1, "leaky_relu": 1, "reciprocal": 1, "sigmoid": 1, "silu": 1, "softplus": 1, "tanh": 1,
+	"add": 2, "mul": 2, "concat": -1, // mul's second may be an image of 1x1: factors for the channels
 }
 
 // Layers implements Architecture: there are none.
@@ -103,7 +105,7 @@ func (n Node) validate(i int) error {
 	if n.weighted() != (n.Name != "") || strings.HasPrefix(n.Name, ".") {
 		return errors.New("a name belongs to what has weights, and to nothing else")
 	}
-	if n.Groups < 0 || n.Groups > max(n.Out, 1) {
+	if n.Groups < 0 || n.Op == "conv" && n.Groups > n.Out || n.Groups > 0 && n.Op != "conv" && n.Op != "groupnorm" {
 		return fmt.Errorf("%d groups", n.Groups)
 	}
 	if (n.Op == "conv" || n.Op == "dense") != (n.Out != 0) || n.Out < 0 || n.Out > maxOut {
@@ -112,7 +114,9 @@ func (n Node) validate(i int) error {
 	return nil
 }
 
-func (n Node) weighted() bool { return slices.Contains([]string{"conv", "dense", "batchnorm"}, n.Op) }
+func (n Node) weighted() bool {
+	return slices.Contains([]string{"conv", "dense", "batchnorm", "groupnorm", "layernorm"}, n.Op)
+}
 
 // learns reports whether the network behaves otherwise in training.
 func (t *Topology) learns() bool {

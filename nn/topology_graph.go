@@ -63,6 +63,8 @@ func (b *builder) node(n Node, in []value) (out value, err error) {
 		return b.denseNode(n, x)
 	case "batchnorm":
 		return b.batchNormNode(n, x)
+	case "groupnorm", "layernorm":
+		return b.ownNormNode(n, x)
 	case "relu":
 		x.node, err = op.ReLU(x.node)
 	case "scale":
@@ -74,7 +76,12 @@ func (b *builder) node(n Node, in []value) (out value, err error) {
 		x.shape = *n.Shape
 		x.node, err = x.image()
 	case "add":
-		return add(x, in[1])
+		return join(op.Add, x, in[1])
+	case "mul":
+		if y := in[1]; y.shape == (Shape{1, 1, x.shape.C}) {
+			return pair(op.Mul, x, y)
+		}
+		return join(op.Mul, x, in[1])
 	case "concat":
 		return concat(in)
 	default:
@@ -102,8 +109,8 @@ func (b *builder) windowedNode(n Node, x value) (value, error) {
 		if x.shape.C%groups != 0 {
 			return x, fmt.Errorf("%d channels do not fall into %d groups", x.shape.C, groups)
 		}
-		weight := b.param(param{name: b.prefix + n.Name + ".weight", shape: []int{w.KH, w.KW, w.C / groups, n.Out}, init: Layer{}.init()})
-		bias := b.param(param{name: b.prefix + n.Name + ".bias", shape: []int{n.Out}})
+		weight := b.param(param{name: b.prefix + n.Name + ".weight", shape: []int{w.KH, w.KW, w.C / groups, n.Out}, init: Layer{}.init(), held: n.Constant})
+		bias := b.param(param{name: b.prefix + n.Name + ".bias", shape: []int{n.Out}, held: n.Constant})
 		if groups > 1 {
 			out.node, err = op.GroupConv(in, weight, bias, w, groups)
 		} else {
@@ -151,10 +158,32 @@ func (b *builder) batchNormNode(n Node, x value) (value, error) {
 	return x, err
 }
 
-func add(x, y value) (value, error) {
+// ownNormNode normalises each example by its own statistics.
+func (b *builder) ownNormNode(n Node, x value) (out value, err error) {
+	if x.node, err = x.image(); err != nil {
+		return x, err
+	}
+	vector := func(suffix string, fill float32) *gorgonia.Node {
+		return b.param(param{name: b.prefix + n.Name + suffix, shape: []int{x.shape.C}, held: n.Constant, fill: fill})
+	}
+	gamma, beta := vector(".weight", 1), vector(".bias", 0)
+	if n.Op == "layernorm" {
+		x.node, err = op.LayerNorm(x.node, gamma, beta, n.Epsilon)
+	} else {
+		x.node, err = op.GroupNorm(x.node, gamma, beta, max(n.Groups, 1), n.Epsilon)
+	}
+	return x, err
+}
+
+// join applies an operation by element.
+func join(f func(a, b *gorgonia.Node) (*gorgonia.Node, error), x, y value) (value, error) {
 	if x.shape != y.shape {
 		return x, fmt.Errorf("the values have shapes %v and %v: both must have one", x.shape, y.shape)
 	}
+	return pair(f, x, y)
+}
+
+func pair(f func(a, b *gorgonia.Node) (*gorgonia.Node, error), x, y value) (value, error) {
 	a, err := x.image()
 	if err != nil {
 		return x, err
@@ -163,7 +192,7 @@ func add(x, y value) (value, error) {
 	if err != nil {
 		return x, err
 	}
-	x.node, err = op.Add(a, c)
+	x.node, err = f(a, c)
 	return x, err
 }
 

@@ -92,7 +92,14 @@ func (t *translator) mapped(v *value, a *affine, name string, constant bool) (*v
 	out := *v
 	out.owner = 0
 	if f := float32(a.scale[0]); len(a.scale) == 1 && isZero(a.shift) && !math.IsInf(float64(f), 0) && f == f {
-		out.id = t.emit(nn.Node{Op: "scale", In: []int{v.id}, Factor: f})
+		if v.id > 0 && t.nodes[v.id-1].Op == "scale" { // both at once
+			if both := f * t.nodes[v.id-1].Factor; !math.IsInf(float64(both), 0) {
+				out.id, f = t.nodes[v.id-1].In[0], both
+			}
+		}
+		if f != 1 {
+			out.id = t.emit(nn.Node{Op: "scale", In: []int{out.id}, Factor: f})
+		}
 		return &out, nil
 	}
 	size := v.phys.C

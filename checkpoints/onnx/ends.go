@@ -159,6 +159,9 @@ func (t *translator) leave(g graphProto) error {
 	if v == nil {
 		return fmt.Errorf("output %q does not depend on the input", name)
 	}
+	if v.failed != nil {
+		return v.failed
+	}
 	if len(g.outputs) > 1 {
 		t.note("the network has %d outputs: the first, %q, is taken for the logits", len(g.outputs), name)
 	}

@@ -25,6 +25,11 @@ func model(nodes []*nodeProto, initializers ...*tensorProto) *modelProto {
 		outputs: []valueProto{{name: "y", elemType: typeFloat}}}}
 }
 
+// integers is an initialiser of whole numbers.
+func integers(name string, values ...int64) *tensorProto {
+	return &tensorProto{name: name, dataType: typeInt64, dims: []int64{int64(len(values))}, ints: values}
+}
+
 func node1(op string, inputs string, attributes ...attributeProto) *nodeProto {
 	return &nodeProto{op: op, name: "n", inputs: strings.Fields(inputs), outputs: []string{"y"}, attributes: attributes}
 }
@@ -44,7 +49,11 @@ func TestErrors(t *testing.T) {
 		{model(one("Relu", "z")), `input "z" is computed by nothing before`},
 		{model(one("Relu", "")), "its first input is missing"},
 		{model(one("Relu", "x")), `output "y" has the shape [2,4,4]`},
-		{model(one("Mul", "x x")), "of two values that depend on the image it is not supported"},
+		{model(one("MatMul", "x x")), "as in attention, is not supported"},
+		{model(one("Erf", "x")), "known within GELU"},
+		{model(one("Sqrt", "x")), "known within a layer normalisation"},
+		{model(one("If", "x")), "without control flow"},
+		{model(one("Pow", "x w"), float1("w")), "exponent 0 is not supported"},
 		{model(one("Add", "x w"), float1("w", 3)), "does not fit a value of shape [2,4,4]"},
 		{model(one("Div", "x w"), float1("w")), "no finite number, or a zero to divide by"},
 		{model(one("Reshape", "x w"), &tensorProto{name: "w", dataType: typeInt64, dims: []int64{2}, ints: []int64{8, -1}}), "the first axis of [8 4000012] is not the batch's"},
@@ -55,6 +64,11 @@ func TestErrors(t *testing.T) {
 		{model(one("Conv", "x w"), float1("w", 3, 2, 5, 5)), "a kernel of [5 5] does not fit on an image of 4x4x2"},
 		{model(one("MaxPool", "x", ints("kernel_shape", 2, 2), ints("pads", 2, 0, 0, 0))), "windows that see nothing but padding"},
 		{model(one("Gemm", "x w"), float1("w", 32, 3)), "a weight for 32 inputs and a value of shape [2,4,4]"},
+		{model(one("Split", "x", number("axis", 2))), "parts of axis 2 of a value of shape [2,4,4]"},
+		{model(one("Slice", "x a b c"), integers("a", 1), integers("b", 2), integers("c", 0)), "a part of the batch"},
+		{model(one("Gather", "x a", number("axis", 1)), integers("a", 2)), "index 2 of an axis of 2"},
+		{model(one("LayerNormalization", "x w", number("axis", 1)), float1("w", 3)), "does not fit a value of shape"},
+		{model(one("GroupNormalization", "x w w", number("num_groups", 3)), float1("w", 2)), "3 groups of a value of shape [2,4,4]"},
 		{model(one("Concat", "x x", number("axis", 2))), "axis 2 of a value of shape [2,4,4] is not the innermost"},
 		{model(one("Pad", "x", text("mode", "reflect"), ints("pads", 0, 0, 1, 1, 0, 0, 1, 1))), `mode "reflect"`},
 		{model(one("ReduceMean", "x", ints("axes", 1))), "only the mean over all positions"},

@@ -49,6 +49,18 @@ func (e *exporter) instruction(in device.Instr) error {
 		a, b := e.alike(x, inputs[1])
 		a.name = e.add("Add", nil, a.name, b.name)
 		x = a
+	case device.Mul:
+		a, b := x, inputs[1]
+		if op.Size == op.Channels {
+			a, b = e.alike(a, b)
+		} else {
+			b = e.image(b, nn.Shape{H: 1, W: 1, C: op.Channels})
+			if a.flat || a.shape.C != op.Channels {
+				a = e.image(a, nn.Shape{H: op.Size / op.Channels, W: 1, C: op.Channels})
+			}
+		}
+		a.name = e.add("Mul", nil, a.name, b.name)
+		x = a
 	case device.Scale:
 		x.name = e.add("Mul", nil, x.name, e.floats("factor", []float32{op.Factor}))
 	case device.Concat:
@@ -140,6 +152,12 @@ func (e *exporter) activation(x tensor, op device.Activation) tensor {
 		x.name = e.add("Tanh", nil, x.name)
 	case device.SiLU:
 		x.name = e.add("Mul", nil, x.name, e.add("Sigmoid", nil, x.name))
+	case device.ELU:
+		x.name = e.add("Elu", []attributeProto{float("alpha", op.Slope)}, x.name)
+	case device.Softplus:
+		x.name = e.add("Softplus", nil, x.name)
+	case device.Reciprocal:
+		x.name = e.add("Reciprocal", nil, x.name)
 	default: // GELU: x/2 * (1 + erf(x/sqrt(2)))
 		constant := func(v float64) string { return e.floats("constant", []float32{float32(v)}) }
 		erf := e.add("Erf", nil, e.add("Div", nil, x.name, constant(math.Sqrt2)))

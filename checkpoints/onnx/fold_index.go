@@ -78,9 +78,9 @@ func foldConcat(n *node, in []*constant) (*constant, error) {
 	return out, nil
 }
 
-// foldSlice takes starts, ends, axes and steps from attributes (before opset 10) or inputs.
-func foldSlice(n *node, in []*constant) (*constant, error) {
-	data := in[0]
+// cuts lists the indices that Slice takes of each axis, nil for all; starts, ends, axes and steps come
+// from attributes (before opset 10) or inputs.
+func (n *node) cuts(dims []int, in []*constant) ([][]int, error) {
 	var lists [4][]int
 	for i, name := range []string{"starts", "ends", "axes", "steps"} {
 		if n.has(name) {
@@ -99,22 +99,17 @@ func foldSlice(n *node, in []*constant) (*constant, error) {
 	if len(starts) != len(ends) || axes != nil && len(axes) != len(starts) || steps != nil && len(steps) != len(starts) {
 		return nil, errors.New("starts, ends, axes and steps are of unequal length")
 	}
-	picked := make([][]int, len(data.dims)) // of each axis
-	for a, d := range data.dims {
-		for i := range d {
-			picked[a] = append(picked[a], i)
-		}
-	}
+	picked := make([][]int, len(dims))
 	for i := range starts {
 		a, step := i, 1
 		if axes != nil {
 			a = axes[i]
 		}
 		if a < 0 {
-			a += len(data.dims)
+			a += len(dims)
 		}
-		if a < 0 || a >= len(data.dims) {
-			return nil, fmt.Errorf("axis %d of %d", a, len(data.dims))
+		if a < 0 || a >= len(dims) {
+			return nil, fmt.Errorf("axis %d of %d", a, len(dims))
 		}
 		if steps != nil {
 			step = steps[i]
@@ -122,7 +117,29 @@ func foldSlice(n *node, in []*constant) (*constant, error) {
 		if step == 0 || step == math.MinInt {
 			return nil, fmt.Errorf("step %d", step)
 		}
-		picked[a] = sliced(data.dims[a], starts[i], ends[i], step)
+		if step == 1 && starts[i] == 0 && ends[i] >= dims[a] {
+			continue // all of it, however long that is
+		}
+		if dims[a] > maxElements {
+			return nil, fmt.Errorf("a part of an axis of %d", dims[a])
+		}
+		if picked[a] = sliced(dims[a], starts[i], ends[i], step); picked[a] == nil {
+			picked[a] = []int{}
+		}
+	}
+	return picked, nil
+}
+
+func foldSlice(n *node, in []*constant) (*constant, error) {
+	data := in[0]
+	picked, err := n.cuts(data.dims, in)
+	if err != nil {
+		return nil, err
+	}
+	for a, d := range data.dims {
+		if picked[a] == nil {
+			picked[a] = intsFrom(0, d)
+		}
 	}
 	dims, s := make([]int, len(picked)), strides(data.dims)
 	for a := range picked {

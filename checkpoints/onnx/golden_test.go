@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"math"
@@ -26,9 +27,12 @@ type golden struct {
 	Seed, Grad []float64
 }
 
+// goldenDir holds the cases; testdata/zoo.py gives others.
+func goldenDir() string { return cmp.Or(os.Getenv("ONNX_GOLDEN"), "testdata") }
+
 func goldens(t testing.TB) (list []golden) {
 	t.Helper()
-	f, err := os.Open("testdata/golden.json.gz")
+	f, err := os.Open(filepath.Join(goldenDir(), "golden.json.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +62,7 @@ func TestGolden(t *testing.T) {
 	for _, g := range goldens(t) {
 		t.Run(g.Name, func(t *testing.T) {
 			in := nn.Shape{H: g.Shape[0], W: g.Shape[1], C: g.Shape[2]}
-			n, err := Read(filepath.Join("testdata", g.Name+".onnx"), Options{Input: in})
+			n, err := Read(filepath.Join(goldenDir(), g.Name+".onnx"), Options{Input: in})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,9 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strings"
 
 	"rampart/nn"
 )
@@ -14,8 +12,9 @@ import (
 type call struct {
 	*translator
 	*node
-	in []*value
-	c  []*constant
+	in   []*value
+	c    []*constant
+	more []*value // what follows the first output
 }
 
 // constant returns input i, which must not depend on the network's input; nil where it is left out.
@@ -49,16 +48,21 @@ func init() { // its functions refer to it
 		"Identity": (*call).pass, "Dropout": (*call).pass, "Cast": (*call).cast,
 		"Softmax": (*call).softmax, "LogSoftmax": (*call).softmax,
 		"Relu": (*call).relu, "Clip": (*call).clip, "LeakyRelu": (*call).leakyRelu,
-		"Sigmoid": (*call).smooth, "Tanh": (*call).smooth, "Gelu": (*call).smooth,
-		"Neg": (*call).negate,
+		"Sigmoid": (*call).smooth, "Tanh": (*call).smooth, "Softplus": (*call).smooth, "Reciprocal": (*call).smooth,
+		"Gelu": (*call).gelus, "Mish": (*call).mish, "Softsign": (*call).softsign, "PRelu": (*call).prelu,
+		"Elu": (*call).elu, "Celu": (*call).elu, "Selu": (*call).elu,
+		"HardSigmoid": (*call).hardSigmoid, "HardSwish": (*call).hardSigmoid,
+		"Neg": (*call).negate, "Abs": (*call).absolute, "Pow": (*call).pow,
 		"Add": (*call).arithmetic, "Sub": (*call).arithmetic, "Mul": (*call).arithmetic, "Div": (*call).arithmetic,
-		"Sum":     (*call).sum,
+		"Sum": (*call).series, "Max": (*call).series, "Min": (*call).series,
 		"Flatten": (*call).reshape, "Reshape": (*call).reshape, "Squeeze": (*call).reshape, "Unsqueeze": (*call).reshape,
 		"Transpose": (*call).transpose, "Concat": (*call).concat, "Pad": (*call).pad,
+		"Split": (*call).split, "Slice": (*call).slice, "Gather": (*call).gather,
 		"Conv": (*call).conv, "Gemm": (*call).gemm, "MatMul": (*call).matmul,
 		"MaxPool": (*call).pool, "AveragePool": (*call).pool,
 		"GlobalAveragePool": (*call).globalPool, "GlobalMaxPool": (*call).globalPool, "ReduceMean": (*call).reduce,
-		"BatchNormalization": (*call).normalize,
+		"BatchNormalization": (*call).normalize, "LayerNormalization": (*call).layerNorm,
+		"InstanceNormalization": (*call).instanceNorm, "GroupNormalization": (*call).groupNorm,
 	}
 }
 
@@ -68,25 +72,49 @@ var passive = []string{"Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze",
 func (t *translator) apply(n *node, in []*value, constants []*constant) error {
 	f := operations[n.op]
 	if f == nil {
-		return errors.New("the operation is not supported")
+		return unsupported(n.op)
 	}
 	for _, v := range in {
 		if v != nil && v.ended != "" && !slices.Contains(passive, n.op) {
 			return fmt.Errorf("it follows %s, which is supported only at the end of the network", v.ended)
 		}
 	}
-	if in[0] == nil && !slices.Contains([]string{"Add", "Sub", "Mul", "Div", "Sum", "Concat"}, n.op) {
+	if in[0] == nil && !slices.Contains([]string{"Add", "Sub", "Mul", "Div", "Sum", "Max", "Min", "Concat"}, n.op) {
 		return errors.New("its first input is a constant, where another depends on the image: that is not supported")
 	}
-	v, err := f(&call{t, n, in, constants})
+	c := &call{translator: t, node: n, in: in, c: constants}
+	v, err := f(c)
 	if err != nil {
 		return err
 	}
-	if size, ok := product(v.dims()); !ok || size > maxElements {
-		return fmt.Errorf("a value of shape %s is too large", axesText(v.dims()))
+	for i, v := range append([]*value{v}, c.more...) {
+		if i == len(n.outputs) {
+			break
+		}
+		if size, ok := product(v.dims()); !ok || size > maxElements {
+			return fmt.Errorf("a value of shape %s is too large", axesText(v.dims()))
+		}
+		t.values[n.outputs[i]] = v
 	}
-	t.values[n.outputs[0]] = v
 	return nil
+}
+
+// unsupported says of an operation what could be done instead.
+func unsupported(op string) error {
+	remedy := "write the network without it, or try onnxsim on the file, which folds what is constant"
+	switch op {
+	case "If", "Loop", "Scan":
+		remedy = "export with fixed shapes, and without control flow that depends on the image"
+	case "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger":
+		remedy = "attacks need gradients: export the network before it is quantised"
+	case "Erf":
+		remedy = "it is known within GELU, x*(1+erf(x/sqrt(2)))/2, only"
+	case "Sqrt":
+		remedy = "it is known within a layer normalisation, (x-mean)/sqrt(variance+epsilon), only"
+	case "Attention", "MultiHeadAttention", "Einsum":
+		remedy = "attention between positions is not supported: use a convolutional network or an MLP"
+	}
+	return fmt.Errorf("the operation is not supported: %s", remedy)
 }
 
 func (c *call) pass() (*value, error) {
@@ -130,155 +158,6 @@ func (c *call) simple(v *value, n nn.Node) (*value, error) {
 	return &out, nil
 }
 
-func (c *call) relu() (*value, error) { return c.simple(c.in[0], nn.Node{Op: "relu"}) }
-
 func (c *call) negate() (*value, error) {
 	return c.transformed(c.node, c.in[0], &affine{[]float64{-1}, []float64{0}}, true)
-}
-
-func (c *call) leakyRelu() (*value, error) {
-	slope := c.float("alpha", 0.01)
-	if slope == 0 {
-		return c.relu()
-	}
-	return c.simple(c.in[0], nn.Node{Op: "leaky_relu", Slope: slope})
-}
-
-func (c *call) smooth() (*value, error) {
-	if how := c.string("approximate", "none"); how != "none" {
-		return nil, fmt.Errorf("its approximation by %q is not supported", how)
-	}
-	return c.simple(c.in[0], nn.Node{Op: strings.ToLower(c.op)})
-}
-
-// join adds two values of one layout.
-func (c *call) join(a, b *value) (*value, error) {
-	out := *a
-	out.id, out.owner = c.emit(nn.Node{Op: "add", In: []int{a.id, b.id}}), 0
-	return &out, nil
-}
-
-// clip is low + relu(x-low), then high - relu(high-x).
-func (c *call) clip() (*value, error) {
-	bounds := [2]float64{float64(c.float("min", float32(math.Inf(-1)))), float64(c.float("max", float32(math.Inf(1))))}
-	for i, name := range []string{"minimum", "maximum"} {
-		b, err := c.constant(i+1, name)
-		if err != nil {
-			return nil, err
-		}
-		if b != nil {
-			if b.len() != 1 {
-				return nil, fmt.Errorf("its %s must be one number", name)
-			}
-			bounds[i] = b.at(0)
-		}
-	}
-	// The extremes of float32 stand for no bound, too.
-	low, high := bounds[0], bounds[1]
-	v, err := c.settled(c.in[0])
-	if err != nil {
-		return nil, err
-	}
-	one := func(scale, shift float64) {
-		if err == nil && (scale != 1 || shift != 0) {
-			v, err = c.mapped(v, &affine{[]float64{scale}, []float64{shift}}, c.title(), true)
-		}
-	}
-	relu := func() {
-		if err == nil {
-			v, err = c.simple(v, nn.Node{Op: "relu"})
-		}
-	}
-	if low > -math.MaxFloat32 {
-		one(1, -low)
-		relu()
-		one(1, low)
-	}
-	if high < math.MaxFloat32 {
-		one(-1, high)
-		relu()
-		one(-1, high)
-	}
-	if math.IsNaN(low) || math.IsNaN(high) {
-		return nil, errors.New("its bounds are no numbers")
-	}
-	return v, err
-}
-
-// arithmetic is Add, Sub, Mul or Div, of two values or a value and a constant.
-func (c *call) arithmetic() (*value, error) {
-	if len(c.in) != 2 {
-		return nil, fmt.Errorf("%d inputs, want 2", len(c.in))
-	}
-	a, b := c.in[0], c.in[1]
-	switch {
-	case a == nil && c.c[0] != nil:
-		return c.withConstant(c.node, b, c.c[0], false)
-	case b == nil && c.c[1] != nil:
-		return c.withConstant(c.node, a, c.c[1], true)
-	case a == nil || b == nil:
-		return nil, errors.New("an input is missing")
-	}
-	if x := c.gated(a, b); c.op == "Mul" && x != nil {
-		return c.simple(x, nn.Node{Op: "silu"})
-	}
-	if c.op != "Add" && c.op != "Sub" {
-		return nil, errors.New("of two values that depend on the image it is not supported")
-	}
-	a, b, err := c.pair(a, b)
-	if err == nil && c.op == "Sub" {
-		b, err = c.simple(b, nn.Node{Op: "scale", Factor: -1})
-	}
-	if err != nil {
-		return nil, err
-	}
-	return c.join(a, b)
-}
-
-// gated is x where a value is x and the other its sigmoid, nil for others: their product is SiLU.
-func (c *call) gated(a, b *value) *value {
-	is := func(x, s *value) bool {
-		return s.id > 0 && s.raw == nil && c.nodes[s.id-1].Op == "sigmoid" && c.nodes[s.id-1].In[0] == x.id && x.raw == nil && x.inner == nil && x.same(s.layout)
-	}
-	switch {
-	case is(a, b):
-		return a
-	case is(b, a):
-		return b
-	}
-	return nil
-}
-
-// pair makes two values ready to be added.
-func (c *call) pair(a, b *value) (*value, *value, error) {
-	a, err := c.settled(a)
-	if err != nil {
-		return nil, nil, err
-	}
-	if b, err = c.settled(b); err != nil {
-		return nil, nil, err
-	}
-	if !a.same(b.layout) {
-		return nil, nil, fmt.Errorf("values of shapes %s and %s, or of unequal order in memory, are not supported", axesText(a.dims()), axesText(b.dims()))
-	}
-	return a, c.viewed(b, a.phys), nil
-}
-
-func (c *call) sum() (*value, error) {
-	out := c.in[0]
-	for _, v := range c.in {
-		if v == nil {
-			return nil, errors.New("a sum with constants is not supported")
-		}
-	}
-	for _, v := range c.in[1:] {
-		a, b, err := c.pair(out, v)
-		if err != nil {
-			return nil, err
-		}
-		if out, err = c.join(a, b); err != nil {
-			return nil, err
-		}
-	}
-	return c.settled(out)
 }

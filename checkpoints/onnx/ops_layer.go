@@ -20,6 +20,9 @@ func matrix(c *constant, transposed bool) (weight []float32, in, out int, err er
 }
 
 func (c *call) matmul() (*value, error) {
+	if c.in[1] != nil {
+		return nil, errors.New("a product of two matrices that depend on the image, as in attention, is not supported: use a convolutional network or an MLP")
+	}
 	b, err := c.constant(1, "second input")
 	if err != nil {
 		return nil, err
@@ -28,7 +31,31 @@ func (c *call) matmul() (*value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(c.in[0].axes) > 1 {
+		return c.pointwise(weight, in, out)
+	}
 	return c.dense(weight, in, out, make([]float32, out))
+}
+
+// pointwise multiplies the last axis of images, or of lists, by a weight [Out,In]: a 1x1 convolution.
+func (c *call) pointwise(weight []float32, in, out int) (*value, error) {
+	v, err := c.settled(c.in[0])
+	if err != nil {
+		return nil, err
+	}
+	axis := len(v.axes) - 1
+	order := lastInMemory(v.layout, axis)
+	if order == nil || v.size(axis) != in {
+		return nil, fmt.Errorf("a weight for %d inputs and a value of shape %s (batch left out): the last axis must be of that size, and innermost in memory", in, axesText(v.dims()))
+	}
+	shape := v.phys
+	if shape.C != in {
+		shape = nn.Shape{H: shape.Size() / in, W: 1, C: in}
+	}
+	n := nn.Node{Op: "conv", In: []int{c.viewed(v, shape).id}, Out: out, Kernel: [2]int{1, 1}, Stride: 1}
+	id := c.layer(c.title(), n, weight, []int{out, in, 1, 1}, make([]float32, out))
+	shape.C = out
+	return &value{id: id, phys: shape, layout: resized(v.layout, order, out), owner: id}, nil
 }
 
 func (c *call) gemm() (*value, error) {
@@ -174,54 +201,4 @@ func (c *call) dilated(w *constant) (*constant, error) {
 		full.floats[(pair*h+y*d[0])*width+x*d[1]] = v
 	}
 	return full, nil
-}
-
-// normalize is BatchNormalization with its running statistics.
-func (c *call) normalize() (*value, error) {
-	v, err := c.settled(c.in[0])
-	if err != nil {
-		return nil, err
-	}
-	if len(v.axes) == 0 {
-		return nil, errors.New("its input has no channels")
-	}
-	if c.int("training_mode", 0) != 0 {
-		c.note("batch normalisation is taken in evaluation mode, though the file was exported for training")
-	}
-	channels := v.size(0)
-	var parts [][]float32
-	byValue := false
-	var all [][]float64
-	for i, what := range []string{"scale", "bias", "mean", "variance"} {
-		list, err := c.vector(i+1, channels, what)
-		if err != nil {
-			return nil, err
-		}
-		dims := append([]int{channels}, slices.Repeat([]int{1}, len(v.axes)-1)...)
-		spread, err := v.coefficients(&constant{dims: dims, floats: list})
-		if err != nil {
-			return nil, err
-		}
-		byValue = byValue || len(spread) > v.phys.C
-		all = append(all, spread)
-	}
-	size := v.phys.C
-	if byValue {
-		size = v.phys.Size()
-	}
-	for _, list := range all {
-		part := make([]float32, size)
-		for i := range part {
-			part[i] = float32(list[i%len(list)])
-		}
-		parts = append(parts, part)
-	}
-	epsilon := c.float("epsilon", 1e-5)
-	if !(epsilon > 0) {
-		return nil, fmt.Errorf("epsilon %v: it must be above 0", epsilon)
-	}
-	out := *v
-	out.owner = 0
-	out.id = c.batchNorm(c.title(), nn.Node{In: []int{v.id}, Epsilon: epsilon, Elementwise: byValue, Fixed: byValue}, parts...)
-	return &out, nil
 }

@@ -19,15 +19,19 @@ func (t *translator) viewed(v *value, shape nn.Shape) *value {
 }
 
 // imaged is v as an image that lies as H,W,C in memory, where the file has it as [C,H,W].
-func (t *translator) imaged(v *value) (*value, error) {
+func (c *call) imaged(v *value) (*value, error) {
 	if len(v.axes) != 3 {
 		return nil, fmt.Errorf("a value of shape %s (batch left out) is no image [C,H,W]", axesText(v.dims()))
+	}
+	v, err := c.arranged(v, 0)
+	if err != nil {
+		return nil, err
 	}
 	d := v.dims()
 	if !v.transpose([]int{1, 2, 0}).plain() {
 		return nil, fmt.Errorf("the values of %s lie in another order than an image's: that is not supported", axesText(d))
 	}
-	return t.viewed(v, nn.Shape{H: d[1], W: d[2], C: d[0]}), nil
+	return c.viewed(v, nn.Shape{H: d[1], W: d[2], C: d[0]}), nil
 }
 
 // image is the value of an operation that gives an image.
@@ -140,6 +144,9 @@ func (c *call) concat() (*value, error) {
 		}
 		if len(v.axes) != len(c.in[0].axes) {
 			return nil, errors.New("its inputs have unequal numbers of axes")
+		}
+		if v, err = c.arranged(v, axis); err != nil {
+			return nil, err
 		}
 		dims := v.dims()
 		if i == 0 {

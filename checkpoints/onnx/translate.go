@@ -20,8 +20,10 @@ type translator struct {
 
 	constants map[string]*constant
 	values    map[string]*value
-	uses      map[string]int // of each name
-	folded    int            // elements that constant folding has made
+	producers map[string]*nodeProto // of each name, among the nodes so far
+	ordered   map[*value]*value     // see arranged
+	uses      map[string]int        // of each name
+	folded    int                   // elements that constant folding has made
 
 	input   nn.Shape
 	classes int
@@ -32,6 +34,11 @@ type translator struct {
 	notes   []string
 	opened  map[string]bool // notes that are given once
 }
+
+// failure is why a value is not there. It is reported only where something needs the value.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
 
 // value is a tensor that depends on the input.
 type value struct {
@@ -47,13 +54,15 @@ type value struct {
 	pads  [4]int
 	// owner is the node (its number plus one) whose bias a constant can be added to, 0 for none.
 	owner int
+	// failed says why there is no value.
+	failed error
 	// ended names the softmax that was left out; the network must end there.
 	ended string
 }
 
 func translate(m *modelProto, files *folder, o Options) (*translator, error) {
 	t := &translator{opset: m.opset, files: files, constants: map[string]*constant{}, values: map[string]*value{},
-		uses: map[string]int{}, byName: map[string]int{}, opened: map[string]bool{}}
+		producers: map[string]*nodeProto{}, ordered: map[*value]*value{}, uses: map[string]int{}, byName: map[string]int{}, opened: map[string]bool{}}
 	if m.opset < 7 || m.opset > 23 {
 		return nil, fmt.Errorf("opset %d: 7 to 23 are supported", m.opset)
 	}
@@ -76,8 +85,19 @@ func translate(m *modelProto, files *folder, o Options) (*translator, error) {
 		return nil, err
 	}
 	for i, n := range m.graph.nodes {
+		if len(n.outputs) == 0 {
+			return nil, fmt.Errorf("node %d, %q (%s): it has no output", i+1, n.name, n.op)
+		}
 		if err := t.node(&node{nodeProto: n, opset: t.opset, batch: t.batch, files: files}); err != nil {
-			return nil, fmt.Errorf("node %d, %q (%s): %w", i+1, n.name, n.op, err)
+			if _, known := err.(failure); !known {
+				err = failure{fmt.Errorf("node %d, %q (%s): %w", i+1, n.name, n.op, err)}
+			}
+			for _, name := range n.outputs {
+				t.values[name] = &value{failed: err}
+			}
+		}
+		for _, name := range n.outputs {
+			t.producers[name] = n
 		}
 	}
 	if err := t.leave(m.graph); err != nil {
@@ -92,9 +112,6 @@ func (t *translator) node(n *node) error {
 	if n.domain != "" && n.domain != "ai.onnx" {
 		return fmt.Errorf("domain %q: %w", n.domain, errDomain)
 	}
-	if len(n.outputs) == 0 {
-		return errors.New("it has no output")
-	}
 	if n.op == "Constant" {
 		c, err := n.constant()
 		if err == nil {
@@ -102,19 +119,33 @@ func (t *translator) node(n *node) error {
 		}
 		return err
 	}
-	if operations[n.op] == nil && folds[n.op] == nil {
-		return errors.New("the operation is not supported")
-	}
 	var constants []*constant
 	var values []*value
 	dynamic := false
+	var failed error
 	for _, name := range n.inputs {
 		v, c := t.values[name], t.constants[name]
 		if v == nil && c == nil && name != "" {
 			return fmt.Errorf("input %q is computed by nothing before", name)
 		}
+		if v != nil && v.failed != nil {
+			failed = v.failed
+		}
 		dynamic = dynamic || v != nil
 		constants, values = append(constants, c), append(values, v)
+	}
+	if f := fusions[n.op]; f != nil && dynamic && len(n.inputs) == 2 {
+		v, err := f(&call{translator: t, node: n, in: values, c: constants})
+		if v != nil || err != nil {
+			t.values[n.outputs[0]] = v
+			return err
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	if operations[n.op] == nil && folds[n.op] == nil {
+		return unsupported(n.op)
 	}
 	if len(constants) == 0 || constants[0] == nil && values[0] == nil {
 		return errors.New("its first input is missing")

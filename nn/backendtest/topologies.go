@@ -35,5 +35,18 @@ func topologies() []Network {
 			nn.Node{Op: "reshape", In: []int{6}, Shape: &nn.Shape{H: 1, W: 3, C: 4}},
 			nn.Node{Op: "conv", Name: "b", In: []int{7}, Out: 6, Kernel: [2]int{1, 2}, Stride: 1, Groups: 2},
 			nn.Node{Op: "dense", Name: "c", In: []int{8}, Out: 10}),
+		network("topology: gates and norms", 4, 4, 2, 10,
+			nn.Node{Op: "conv", Name: "a", In: []int{0}, Out: 4, Kernel: [2]int{3, 3}, Stride: 1, Pads: [4]int{1, 1, 1, 1}},
+			nn.Node{Op: "groupnorm", Name: "g", In: []int{1}, Groups: 2, Epsilon: 1e-3},
+			nn.Node{Op: "elu", In: []int{2}, Slope: 0.5},
+			nn.Node{Op: "avgpool", In: []int{3}, Kernel: [2]int{4, 4}, Stride: 1},
+			nn.Node{Op: "conv", Name: "s", In: []int{4}, Out: 4, Kernel: [2]int{1, 1}, Stride: 1, Constant: true},
+			nn.Node{Op: "sigmoid", In: []int{5}},
+			nn.Node{Op: "mul", In: []int{3, 6}},
+			nn.Node{Op: "layernorm", Name: "l", In: []int{7}, Epsilon: 1e-3},
+			nn.Node{Op: "softplus", In: []int{8}},
+			nn.Node{Op: "reciprocal", In: []int{9}},
+			nn.Node{Op: "mul", In: []int{8, 10}},
+			nn.Node{Op: "dense", Name: "d", In: []int{11}, Out: 10}),
 	}
 }

@@ -65,6 +65,10 @@ func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
 		row(func(f *frame, r, n int) { kernel.Affine(f.at(out[0], r, n), f.at(in[0], r, n), scale, shift) })
 	case device.Add:
 		row(func(f *frame, r, n int) { kernel.Add(f.at(out[0], r, n), f.at(in[0], r, n), f.at(in[1], r, n)) })
+	case device.Mul:
+		row(func(f *frame, r, n int) {
+			kernel.Mul(f.at(out[0], r, n), f.at(in[0], r, n), f.at(in[1], r, n), op.Size, op.Channels)
+		})
 	case device.Scale:
 		row(func(f *frame, r, n int) { kernel.Scale(f.at(out[0], r, n), f.at(in[0], r, n), op.Factor) })
 	case device.Dropout:

@@ -124,7 +124,7 @@ type (
 	Activation struct {
 		Size  int
 		Func  Func
-		Slope float32 // of LeakyReLU below 0
+		Slope float32 // of LeakyReLU below 0; ELU's limit
 	}
 	// ActivationGrad: x, dy -> dx = dy*Func'(x).
 	ActivationGrad struct {
@@ -138,6 +138,8 @@ type (
 	NormalizeGrad struct{ Std string }
 	// Add: a, b -> a+b.
 	Add struct{ Size int }
+	// Mul: a [Size], b [Channels] -> a*b, with b repeated along a.
+	Mul struct{ Size, Channels int }
 	// Scale: x -> Factor*x.
 	Scale struct {
 		Size   int
@@ -244,10 +246,13 @@ const (
 	SiLU                  // x*Sigmoid(x) (Ramachandran et al. 2017: swish)
 	Sigmoid               // 1/(1+exp(-x))
 	Tanh
+	ELU        // x where it is above 0, Slope*(exp(x)-1) elsewhere (Clevert et al. 2016)
+	Softplus   // log(1+exp(x))
+	Reciprocal // 1/x
 )
 
 func (f Func) String() string {
-	return [...]string{"leaky_relu", "gelu", "silu", "sigmoid", "tanh"}[f]
+	return [...]string{"leaky_relu", "gelu", "silu", "sigmoid", "tanh", "elu", "softplus", "reciprocal"}[f]
 }
 
 // VoteFloor keeps the logarithm of a Vote finite.
@@ -269,6 +274,7 @@ func (ReLUGrad) Rowwise() bool                { return true }
 func (Normalize) Rowwise() bool               { return true }
 func (NormalizeGrad) Rowwise() bool           { return true }
 func (Add) Rowwise() bool                     { return true }
+func (Mul) Rowwise() bool                     { return true }
 func (Scale) Rowwise() bool                   { return true }
 func (Dropout) Rowwise() bool                 { return true }
 func (DropoutGrad) Rowwise() bool             { return true }

@@ -6,7 +6,7 @@ import (
 	"rampart/nn/device"
 )
 
-// Activation computes y = f(x); slope is LeakyReLU's. y and x may be the same slice.
+// Activation computes y = f(x); slope is LeakyReLU's, and ELU's limit. y and x may be the same slice.
 func Activation(f device.Func, slope float32, y, x []float32) {
 	x = x[:len(y)]
 	switch f {
@@ -33,6 +33,22 @@ func Activation(f device.Func, slope float32, y, x []float32) {
 	case device.Tanh:
 		for i, v := range x {
 			y[i] = float32(math.Tanh(float64(v)))
+		}
+	case device.ELU:
+		for i, v := range x {
+			if v > 0 {
+				y[i] = v
+			} else {
+				y[i] = float32(float64(slope) * math.Expm1(float64(v)))
+			}
+		}
+	case device.Softplus:
+		for i, v := range x {
+			y[i] = float32(max(float64(v), 0) + math.Log1p(math.Exp(-math.Abs(float64(v)))))
+		}
+	case device.Reciprocal:
+		for i, v := range x {
+			y[i] = 1 / v
 		}
 	}
 }
@@ -69,6 +85,23 @@ func ActivationGrad(f device.Func, slope float32, dx, x, dy []float32) {
 		for i, d := range dy {
 			y := math.Tanh(float64(x[i]))
 			dx[i] = float32(float64(d) * (1 - y*y))
+		}
+	case device.ELU:
+		for i, d := range dy {
+			if x[i] > 0 {
+				dx[i] = d
+			} else {
+				dx[i] = float32(float64(d) * float64(slope) * math.Exp(float64(x[i])))
+			}
+		}
+	case device.Softplus:
+		for i, d := range dy {
+			dx[i] = float32(float64(d) * sigmoid(x[i]))
+		}
+	case device.Reciprocal:
+		for i, d := range dy {
+			v := float64(x[i])
+			dx[i] = float32(-float64(d) / (v * v))
 		}
 	}
 }

@@ -11,9 +11,9 @@ import (
 )
 
 // Activation is f by element, for x [N,..]. slope is that of device.LeakyReLU below 0, where its
-// gradient at 0 lies, too; the other functions have none.
+// gradient at 0 lies, too, and device.ELU's limit; the other functions have none.
 func Activation(x *gorgonia.Node, f device.Func, slope float32) (*gorgonia.Node, error) {
-	if f == device.LeakyReLU != (slope != 0) || math.IsNaN(float64(slope)) || math.IsInf(float64(slope), 0) {
+	if (f == device.LeakyReLU || f == device.ELU) != (slope != 0) || math.IsNaN(float64(slope)) || math.IsInf(float64(slope), 0) {
 		return nil, fmt.Errorf("%v: slope is %v (input of shape %v)", f, slope, x.Shape())
 	}
 	return apply(activation{device.Activation{Size: size(x.Shape()), Func: f, Slope: slope}}, x)
@@ -73,6 +73,15 @@ func at(f device.Func, slope, x float64) (value, derivative float64) {
 		return x * sigmoid, sigmoid * (1 + x*(1-sigmoid))
 	case device.Sigmoid:
 		return sigmoid, sigmoid * (1 - sigmoid)
+	case device.ELU:
+		if x > 0 {
+			return x, 1
+		}
+		return slope * math.Expm1(x), slope * math.Exp(x)
+	case device.Softplus:
+		return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))), sigmoid
+	case device.Reciprocal:
+		return 1 / x, -1 / (x * x)
 	}
 	y := math.Tanh(x)
 	return y, 1 - y*y

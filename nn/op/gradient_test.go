@@ -152,11 +152,17 @@ func TestGradients(t *testing.T) {
 	layerNorm := func(in nodes) (*gorgonia.Node, error) { return LayerNorm(in[0], in[1], in[2], 1e-3) }
 	cases = append(cases, testCase{"layer norm on images", []input{random("x", 1, 2, 2, 2, 5), random("gamma", 2, 5), random("beta", 3, 5)}, layerNorm, groupOps},
 		testCase{"layer norm", []input{random("x", 1, 3, 7), random("gamma", 2, 7), random("beta", 3, 7)}, layerNorm, groupOps})
-	for f, slope := range map[device.Func]float32{device.LeakyReLU: 0.1, device.GELU: 0, device.SiLU: 0, device.Sigmoid: 0, device.Tanh: 0} {
+	for f, slope := range map[device.Func]float32{device.LeakyReLU: 0.1, device.GELU: 0, device.SiLU: 0, device.Sigmoid: 0, device.Tanh: 0, device.ELU: 0.7, device.Softplus: 0} {
 		cases = append(cases, testCase{f.String(), []input{random("x", 1, 2, 2, 2, 3)}, func(in nodes) (*gorgonia.Node, error) {
 			return Activation(in[0], f, slope)
 		}, []string{"ActivationGrad(x,dy)"}})
 	}
+	cases = append(cases, testCase{"reciprocal", []input{random("x", 1, 2, 3).positive()}, func(in nodes) (*gorgonia.Node, error) {
+		return Activation(in[0], device.Reciprocal, 0)
+	}, []string{"ActivationGrad(x,dy)"}})
+	mul := func(in nodes) (*gorgonia.Node, error) { return Mul(in[0], in[1]) }
+	cases = append(cases, testCase{"mul", []input{random("a", 1, 2, 3, 2, 2), random("b", 2, 2, 3, 2, 2)}, mul, []string{"Mul(a,dy)", "Mul(dy,b)"}},
+		testCase{"mul by channel", []input{random("a", 1, 2, 3, 2, 2), random("b", 2, 2, 1, 1, 2)}, mul, []string{"AvgPool()", "Mul(a,dy)", "Mul(dy,b)", "Scale()"}})
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			b := build(t, c.inputs, c.build)

@@ -13,7 +13,7 @@ func rules() []rule {
 	return []rule{
 		conv{}, convInputGrad{}, convWeightGrad{}, biasGrad{}, dense{}, denseInputGrad{}, denseWeightGrad{},
 		maxPool{}, maxPoolGrad{}, avgPool{}, avgPoolGrad{}, relu{}, reluGrad{}, normalize{}, normalizeGrad{},
-		add{}, scale{}, view{}, dropout{}, dropoutGrad{}, batchNorm{}, batchNormInputGrad{}, batchNormGammaGrad{},
+		add{}, mul{}, scale{}, view{}, dropout{}, dropoutGrad{}, batchNorm{}, batchNormInputGrad{}, batchNormGammaGrad{},
 		batchNormTrain{}, batchNormTrainInputGrad{}, batchNormTrainGammaGrad{},
 		plainConv{}, groupConv{}, plainGroupConv{}, groupConvInputGrad{}, groupConvWeightGrad{},
 		groupNorm{}, groupNormInputGrad{}, groupNormGammaGrad{}, activation{}, activationGrad{},
