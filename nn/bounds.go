@@ -59,6 +59,7 @@ func (b *Bounds) load(name string, grads bool) (device.Executable, error) {
 	if err != nil {
 		return nil, err
 	}
+	recompute(program, b.model.segments)
 	return b.model.Device.Load(program, b.params)
 }
 

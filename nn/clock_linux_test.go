@@ -14,3 +14,12 @@ func processorTime() time.Duration {
 	}
 	return time.Duration(t.Nano())
 }
+
+// peakMemory is the most memory that the process has held so far, in bytes.
+func peakMemory() (int, bool) {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return int(u.Maxrss) << 10, true
+}

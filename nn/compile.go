@@ -49,6 +49,10 @@ func (g *graph) compile(name string, rows int, inputGrad, paramGrads bool) (*dev
 	}
 	c.poolBeforeReLU()
 	fuseReLU(c.program)
+	if normalisesBatch(c.program) {
+		// The whole batch waits at every layer as it is. Elsewhere a tile goes through all layers in one.
+		hoist(c.program)
+	}
 	return c.program, nil
 }
 

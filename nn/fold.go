@@ -115,7 +115,7 @@ func (m *Model) derive(k foldKey, norm device.BatchNorm, gamma, beta, mean, vari
 		return len(f.program.Buffers) - 1
 	}
 	add := func(name string, n int) int {
-		m.params.List = append(m.params.List, &device.Parameter{Name: name, Shape: []int{n}, Frozen: true, Value: m.Device.New(n)})
+		m.params.List = append(m.params.List, &device.Parameter{Name: name, Shape: []int{n}, Frozen: true, Value: m.Device.New(n), Origin: m.params.List[k.weight]})
 		return len(m.params.List) - 1
 	}
 	name, size, channels := m.params.List[k.weight].Name, m.params.List[k.weight].Value.Len(), norm.Channels

@@ -29,6 +29,7 @@ type Model struct {
 	bothGrads device.Executable
 	steps     int
 	folding   *folding // nil where nothing is folded
+	segments  int      // of Tuning
 	// classifier is what stands behind the denoiser; it is made on first use.
 	classifier *Model
 }
@@ -59,7 +60,7 @@ func BuildTuned(spec Spec, dev device.Device, rows int, init rng.Stream, tuning 
 		}
 	}
 	eval.hold(held)
-	m := &Model{Spec: spec, Device: dev, rows: rows, specs: eval.params, params: &device.Parameters{}, train: train}
+	m := &Model{Spec: spec, Device: dev, rows: rows, specs: eval.params, params: &device.Parameters{}, train: train, segments: tuning.Segments}
 	if err := m.allocate(init); err != nil {
 		return nil, fmt.Errorf("build model: %w", err)
 	}
@@ -81,7 +82,7 @@ func BuildTuned(spec Spec, dev device.Device, rows int, init rng.Stream, tuning 
 			if !p.param {
 				m.fold(program)
 			}
-			*p.exec, err = dev.Load(program, m.params)
+			*p.exec, err = m.load(program)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("build model: %w", err)
@@ -94,6 +95,24 @@ func BuildTuned(spec Spec, dev device.Device, rows int, init rng.Stream, tuning 
 		}
 	}
 	return m, nil
+}
+
+// load prepares a program with as many segments as the tuning asks for.
+func (m *Model) load(p *device.Program) (device.Executable, error) {
+	recompute(p, m.segments)
+	return m.Device.Load(p, m.params)
+}
+
+// Memory is how many bytes the input gradient and the parameter gradient compute in, weights left out.
+// They take turns in the same memory. It is 0 where the device cannot tell.
+func (m *Model) Memory() (inputGrad, paramGrad int) {
+	size := func(e device.Executable) int {
+		if s, ok := e.(device.Sized); ok {
+			return s.Memory()
+		}
+		return 0
+	}
+	return size(m.inputGrad), size(m.paramGrad)
 }
 
 func (m *Model) allocate(init rng.Stream) error {
@@ -209,7 +228,7 @@ func (m *Model) ParamGrad(c *device.Call) error {
 	if m.bothGrads == nil {
 		program, err := m.train.compile("both gradients", m.rows, true, true)
 		if err == nil {
-			m.bothGrads, err = m.Device.Load(program, m.params)
+			m.bothGrads, err = m.load(program)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)

@@ -28,7 +28,7 @@ func (m *Model) OnBatch() (*OnBatch, error) {
 	}{{&v.logits, "logits on the batch", false}, {&v.inputGrad, "input gradient on the batch", true}} {
 		program, err := g.compile(p.name, m.rows, p.input, false)
 		if err == nil {
-			*p.exec, err = m.Device.Load(program, m.params)
+			*p.exec, err = m.load(program)
 		}
 		if err != nil {
 			return nil, err

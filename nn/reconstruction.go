@@ -50,6 +50,7 @@ func (r *Reconstruction) load(g *graph, name string, grads bool) (device.Executa
 	if err != nil {
 		return nil, fmt.Errorf("reconstruction: %w", err)
 	}
+	recompute(program, r.model.segments)
 	return r.model.Device.Load(program, r.params)
 }
 

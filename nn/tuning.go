@@ -8,7 +8,7 @@ import (
 	"rampart/nn/registry"
 )
 
-// Tuning says how weights are trained where not all are trained alike. Names are those of weights
+// Tuning says how a network is trained, and its weights where not all are trained alike. Names are those of weights
 // ("conv1.weight"), or what they begin with up to a dot ("layer1" for "layer1.0.conv1.weight"); in an
 // ensemble, those within each member. Head stands for the last dense layer.
 type Tuning struct {
@@ -16,6 +16,10 @@ type Tuning struct {
 	// frozen works as in evaluation, and its running statistics stay.
 	Freeze []string
 	Groups []Group
+	// Segments, where it is above 1, saves memory: the backward passes of training and of its attacks keep
+	// of the forward pass only what crosses from one of so many segments to the next, and compute the rest
+	// anew (activation recomputation, Chen et al. 2016), to the same bits.
+	Segments int
 }
 
 // Names with a meaning of their own, where no layer is called so.

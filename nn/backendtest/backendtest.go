@@ -42,6 +42,7 @@ func RunAll(t *testing.T, newDevice func(threads int) device.Device) {
 		{"LoopThreads", s.loopThreads},
 		{"Counts", s.counts},
 		{"Bounds", s.bounds},
+		{"Segments", s.segments},
 	} {
 		t.Run(part.name, part.run)
 	}

@@ -148,11 +148,10 @@ func (e *executable) bindConv(i int, instr device.Instr) (scratch int) {
 		return k.Scratch()
 	case device.ConvWeightGrad:
 		k := kernel.Conv{Window: op.Window, Out: op.Out}
-		shared := make([]float32, k.WeightGradShared(e.p.Rows))
-		e.whole[i] = batchKernel{units: k.WeightGradUnits(), run: func(f *frame, unit int) {
-			k.WeightGrad(unit, f.all(out[0]), f.all(in[0]), f.all(in[1]), e.call.Rows, shared, f.scratch)
+		e.whole[i] = batchKernel{units: k.WeightGradUnits(), shared: k.WeightGradShared(e.p.Rows), run: func(f *frame, unit int) {
+			k.WeightGrad(unit, f.all(out[0]), f.all(in[0]), f.all(in[1]), e.call.Rows, f.shared(i), f.scratch)
 		}, blocks: k.WeightGradBlocks, prepare: func(f *frame, block int) {
-			k.PrepareWeightGrad(block, f.all(in[0]), f.all(in[1]), e.call.Rows, shared, f.scratch)
+			k.PrepareWeightGrad(block, f.all(in[0]), f.all(in[1]), e.call.Rows, f.shared(i), f.scratch)
 		}}
 		return k.Scratch()
 	}
@@ -180,11 +179,10 @@ func (e *executable) bindDense(i int, instr device.Instr) (scratch int) {
 		return k.ListScratch(maxTile)
 	case device.DenseWeightGrad:
 		k := kernel.Dense{In: op.In, Out: op.Out}
-		shared := make([]float32, k.WeightGradShared(e.p.Rows))
-		e.whole[i] = batchKernel{units: k.WeightGradUnits(), run: func(f *frame, unit int) {
-			k.WeightGrad(unit, f.all(out[0]), f.all(in[0]), e.call.Rows, shared, f.scratch)
+		e.whole[i] = batchKernel{units: k.WeightGradUnits(), shared: k.WeightGradShared(e.p.Rows), run: func(f *frame, unit int) {
+			k.WeightGrad(unit, f.all(out[0]), f.all(in[0]), e.call.Rows, f.shared(i), f.scratch)
 		}, blocks: k.WeightGradBlocks, prepare: func(f *frame, block int) {
-			k.PrepareWeightGrad(block, f.all(in[1]), e.call.Rows, shared)
+			k.PrepareWeightGrad(block, f.all(in[1]), e.call.Rows, f.shared(i))
 		}}
 		return k.Scratch(e.p.Rows)
 	}

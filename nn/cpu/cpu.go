@@ -18,6 +18,7 @@ import (
 type Device struct {
 	pool   *pool
 	update update
+	arena  arena
 }
 
 // New returns a device with the given number of threads, all cores for 0.

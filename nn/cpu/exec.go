@@ -16,10 +16,9 @@ type executable struct {
 	plan    *plan
 	kernels []rowKernel   // by instruction, nil for byBatch
 	whole   []batchKernel // by instruction, nil for the others
-	packs   []*pack
+	packs   []packed
 	frames  []*frame // by worker
-	batch   []float32
-	wholes  []float32
+	scratch int      // values that a worker's kernels need at most
 
 	// the current run
 	call    *device.Call
@@ -45,6 +44,7 @@ type batchKernel struct {
 	// Both are nil where they share nothing.
 	blocks  func(rows int) int
 	prepare func(f *frame, block int)
+	shared  int // values that they share: see frame.shared
 }
 
 // frame is what one worker sees of the program's memory.
@@ -72,6 +72,12 @@ func (f *frame) at(b, r, n int) []float32 {
 	return f.bases[b][start : start+n*f.e.p.Buffers[b].Size]
 }
 
+// shared is what the pieces of instruction i share.
+func (f *frame) shared(i int) []float32 {
+	at := f.e.plan.shared[i]
+	return f.e.dev.arena.shared[at:][:f.e.whole[i].shared]
+}
+
 // all returns a whole buffer or all rows of one.
 func (f *frame) all(b int) []float32 { return f.bases[b] }
 
@@ -90,17 +96,16 @@ func (e *executable) load() error {
 	e.plan, e.kernels, e.whole = newPlan(p), make([]rowKernel, len(p.Instrs)), make([]batchKernel, len(p.Instrs))
 	e.tileWork, e.blockWork, e.pieceWork = e.runTile, e.runBlock, e.runPiece
 	e.attackWork, e.repackWork = e.attackTile, e.repackOne
-	scratch := 0
 	for i, in := range p.Instrs {
 		need, err := e.bind(i, in)
 		if err != nil {
 			return err
 		}
-		scratch = max(scratch, need)
+		e.scratch = max(e.scratch, need)
 	}
+	e.plan.share(e.whole)
 	for range d.pool.workers {
-		f := &frame{e: e, bases: make([][]float32, len(p.Buffers)), strides: make([]int, len(p.Buffers)),
-			scratch: make([]float32, scratch)}
+		f := &frame{e: e, bases: make([][]float32, len(p.Buffers)), strides: make([]int, len(p.Buffers))}
 		for b, buf := range p.Buffers {
 			if pl := e.plan.places[b]; pl == external || pl == tile || pl == batch {
 				f.strides[b] = buf.Size
@@ -108,6 +113,7 @@ func (e *executable) load() error {
 		}
 		e.frames = append(e.frames, f)
 	}
+	d.arena.reserve(e.sizes())
 	return nil
 }
 
@@ -133,18 +139,11 @@ func (e *executable) Run(c *device.Call) error {
 // prepare renews packed weights and makes memory on first use.
 func (e *executable) prepare() {
 	e.repack()
-	if e.batch == nil {
-		e.batch = make([]float32, e.plan.rowSum*e.p.Rows)
-		e.wholes = make([]float32, e.plan.wholeSize)
-	}
+	a := &e.dev.arena
+	a.make(len(e.frames))
 	e.rows = e.tileRows(e.call.Rows)
-	for _, f := range e.frames {
-		if len(f.image) < e.plan.imageSize {
-			f.image = make([]float32, e.plan.imageSize)
-		}
-		if need := e.plan.tileSize * e.rows; len(f.tile) < need {
-			f.tile = make([]float32, need)
-		}
+	for w, f := range e.frames {
+		f.image, f.tile, f.scratch = a.image[w], a.tile[w], a.scratch[w]
 		f.counts = device.Counts{}
 	}
 }
@@ -169,9 +168,9 @@ func (e *executable) enter(f *frame, row0 int) {
 		case tile:
 			f.bases[b] = f.tile[off*e.rows:][:buf.Size*e.rows]
 		case batch:
-			f.bases[b] = e.batch[off*e.p.Rows+row0*buf.Size:][:buf.Size*min(e.p.Rows-row0, max(e.rows, e.call.Rows-row0))]
+			f.bases[b] = e.dev.arena.batch[off*e.p.Rows+row0*buf.Size:][:buf.Size*min(e.p.Rows-row0, max(e.rows, e.call.Rows-row0))]
 		case whole:
-			f.bases[b] = e.wholes[off:][:buf.Size]
+			f.bases[b] = e.dev.arena.wholes[off:][:buf.Size]
 		case weight:
 			p := e.params.List[buf.Param]
 			if buf.Kind == device.Param {

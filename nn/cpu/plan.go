@@ -47,6 +47,8 @@ type plan struct {
 	offsets                     []int // by buffer, in values of one row for image, tile and batch
 	imageSize, tileSize, rowSum int   // arena sizes: of the image arena, and per row of the others
 	wholeSize                   int
+	shared                      []int // by instruction: offset of what its pieces share
+	sharedSize                  int
 }
 
 // modeOf: dense layers want many rows at once, and so do some convolutions, for their weights do not
@@ -96,6 +98,20 @@ func (l *plan) group(p *device.Program) {
 	for _, g := range l.groups {
 		l.segments[g.segment] = append(l.segments[g.segment], g)
 	}
+}
+
+// share places what the pieces of sums over the batch share. Those of a group run side by side.
+func (l *plan) share(kernels []batchKernel) {
+	l.shared = make([]int, len(kernels))
+	var list []device.Lifetime
+	for g, gr := range l.groups {
+		for i := gr.from; i < gr.to; i++ {
+			if n := kernels[i].shared; n > 0 {
+				list = append(list, device.Lifetime{Buffer: i, Size: n, From: g, To: g})
+			}
+		}
+	}
+	l.sharedSize = device.Arrange(list, l.shared)
 }
 
 // depends reports whether instruction i reads what the group writes.

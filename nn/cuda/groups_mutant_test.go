@@ -2,8 +2,8 @@ package cuda
 
 import "testing"
 
-// TestGroupMutants is TestMutants for activations, and for convolutions and normalisations in groups.
-func TestGroupMutants(t *testing.T) {
+// TestGroupedMutants is TestMutants for activations, and for convolutions and normalisations in groups.
+func TestGroupedMutants(t *testing.T) {
 	for _, m := range []struct {
 		name, file, kernel, pattern, with string
 	}{

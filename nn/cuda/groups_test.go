@@ -9,9 +9,9 @@ import (
 	"rampart/nn/rng"
 )
 
-// groupSpec is a network with convolutions in groups of few channels and of many, every activation, and
+// groupedSpec is a network with convolutions in groups of few channels and of many, every activation, and
 // normalisation in parts that are a warp's work and a block's.
-func groupSpec() nn.Spec {
+func groupedSpec() nn.Spec {
 	layer := func(kind string) nn.Layer { return nn.Layer{Type: kind} }
 	groups := func(l nn.Layer, n int) nn.Layer { l.Groups = n; return l }
 	conv := func(out, kernel int) nn.Layer {
@@ -26,7 +26,7 @@ func groupSpec() nn.Spec {
 // groupWork takes that network through evaluation and a training step. Its sums for weights are split.
 func groupWork(dev device.Device) (outcome, error) {
 	const rows = 20
-	spec := groupSpec()
+	spec := groupedSpec()
 	m, err := nn.Build(spec, dev, rows, rng.New(3, "weights"))
 	if err != nil {
 		return nil, err

@@ -76,6 +76,9 @@ func newPlan(p *device.Program, workspace int) (*plan, error) {
 	return l, nil
 }
 
+// Memory implements device.Sized.
+func (e *executable) Memory() int { return e.plan.total }
+
 // fits says how many rows would fit into bytes of memory.
 func (l *plan) fits(bytes float64) int {
 	return int(bytes / (float64(l.total) / float64(l.rows)))

@@ -42,6 +42,10 @@ type Executable interface {
 	Iterate(call *Call, loop *Loop) (Counts, error)
 }
 
+// Sized is an Executable that can tell how many bytes of memory it computes in, parameters and
+// calls' tensors left out. Programs of a device share that memory.
+type Sized interface{ Memory() int }
+
 // Profiler is an Executable that can tell how its time was spent.
 type Profiler interface {
 	// Profile calls run, which runs the executable, and returns the time of each of the program's
@@ -117,7 +121,9 @@ type Parameter struct {
 	Shape  []int
 	Frozen bool
 	// RateFactor scales the learning rate for this weight; 0 stands for 1.
-	RateFactor  float32
+	RateFactor float32
+	// Origin, where not nil, is the weight that this one is derived from. No program has both.
+	Origin      *Parameter
 	Value, Grad Tensor   // Grad is nil when Frozen
 	State       []Tensor // optimiser state, made on demand
 }

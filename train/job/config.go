@@ -99,6 +99,9 @@ type Training struct {
 	// the network is deployed, or "train", by those of the attacked batch, as the update does (Rice et
 	// al. 2020).
 	AttackBN string `toml:"attack_bn"`
+	// CheckpointSegments, where it is above 1, trades time for memory in every training step and in its
+	// attacks, the warm-up's too; see nn.Tuning.
+	CheckpointSegments int `toml:"checkpoint_segments,omitempty"`
 	// SaveEvery is the number of steps between savings of the training state; 0 is each epoch.
 	SaveEvery int `toml:"save_every"`
 	// LogEvery is the number of steps between lines of log.jsonl.
@@ -182,6 +185,9 @@ func (t Training) Validate() error {
 	}
 	if t.AttackBN != "eval" && t.AttackBN != "train" {
 		return registry.Errorf("attack_bn", `%q: use "eval" (running statistics) or "train" (the attacked batch's)`, t.AttackBN)
+	}
+	if t.CheckpointSegments < 0 {
+		return registry.Errorf("checkpoint_segments", "%d must not be negative (0 and 1 keep all activations)", t.CheckpointSegments)
 	}
 	if t.SaveEvery < 0 || t.LogEvery < 1 {
 		return registry.Errorf("log_every", "log_every must be at least 1 and save_every at least 0")

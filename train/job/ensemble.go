@@ -221,7 +221,7 @@ func (r *run) fitStart(i int, fit func(fitting)) string {
 	}
 	net := netMember(i) + " warm-up"
 	f := r.natural(net, net, i)
-	f.spec, f.stage = r.memberSpec(i), one.Warmup
+	f.spec, f.stage, f.tuning = r.memberSpec(i), one.Warmup, nn.Tuning{Segments: one.Train.CheckpointSegments}
 	fit(f)
 	return net
 }

@@ -39,7 +39,7 @@ type fitting struct {
 
 func (r *run) natural(title, net string, member int) fitting {
 	return fitting{title: title, net: net, member: member, spec: r.spec(), stage: r.cfg.Warmup,
-		epsilon: &nn.Constant{}, steps: &nn.Constant{}, defense: &defenses.Natural{}}
+		epsilon: &nn.Constant{}, steps: &nn.Constant{}, tuning: nn.Tuning{Segments: r.cfg.Train.CheckpointSegments}, defense: &defenses.Natural{}}
 }
 
 func (r *run) hardening(title, net string, member int, start string) fitting {

@@ -61,6 +61,8 @@ type estimate struct {
 type speed struct {
 	attackFLOP, updateFLOP, forwardFLOP float64
 	attack, update, forward             time.Duration
+	rows                                int // of an update
+	attackBytes, updateBytes            int // that an attack step and an update compute in; 0 where not known
 }
 
 // Plan prints the stages of a run with FLOPs and with time and memory estimated from a short
@@ -108,13 +110,14 @@ func Plan(cfg *Config, opt Options) error {
 		}
 	}
 	evaluate("measure after (at most)", cfg.members())
-	return r.printPlan(list)
+	return r.printPlan(list, s)
 }
 
-// measureSpeed times the network's own programs.
+// measureSpeed times the network's own programs, as they are made for the training's batches.
 func (r *run) measureSpeed() (speed, error) {
-	rows := min(128, r.train.Len())
-	m, err := nn.BuildTuned(r.spec(), r.dev, rows, r.stream("init 0"), r.cfg.Train.tuning())
+	full := defenses.Rows(r.cfg.Defense.Value, r.cfg.Train.Batch)
+	rows := min(128, full, r.train.Len())
+	m, err := nn.BuildTuned(r.spec(), r.dev, full, r.stream("init 0"), r.cfg.Train.tuning())
 	if err != nil {
 		return speed{}, &UsageError{err}
 	}
@@ -133,7 +136,8 @@ func (r *run) measureSpeed() (speed, error) {
 		}
 		return best / time.Duration(rows*times)
 	}
-	var s speed
+	s := speed{rows: full}
+	s.attackBytes, s.updateBytes = m.Memory()
 	s.attack = perRow(loop.Steps, func() error { _, err := m.Iterate(call, loop); return err })
 	s.forward = perRow(1, func() error { return m.Logits(call) })
 	s.update = perRow(1, func() error {
@@ -147,7 +151,7 @@ func (r *run) measureSpeed() (speed, error) {
 	return s, err
 }
 
-func (r *run) printPlan(list []estimate) error {
+func (r *run) printPlan(list []estimate, s speed) error {
 	w := r.opt.Stdout
 	spec, _ := r.deployed("")
 	fmt.Fprintf(w, "%s on %s: %s, threat model %v, %.3g %% of each minibatch adversarial\n", r.cfg.Name, r.dev.Name(), spec.Name(), r.cfg.threatText(), 100*r.cfg.share())
@@ -173,5 +177,8 @@ func (r *run) printPlan(list []estimate) error {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	fmt.Fprintf(w, "memory: about %d MB (measured after a training step and an attack step). Times are from a short measurement here and now;\ntables stop early on examples that are broken, so they usually take less.\n", mem.Sys>>20)
+	if s.updateBytes > 0 {
+		fmt.Fprintf(w, "activations: %.1f MB in an attack step and %.1f MB in an update of %d rows, in the same memory\n", float64(s.attackBytes)/1e6, float64(s.updateBytes)/1e6, s.rows)
+	}
 	return nil
 }

@@ -106,6 +106,6 @@ func (r *run) teaching() fitting {
 		start = "" // the baseline's weights are the student's
 	}
 	f := r.hardening("teacher", netTeacher, r.cfg.members(), start)
-	f.defense, f.spec, f.tuning = r.cfg.Teacher.Defense.Value, r.teacherSpec(), nn.Tuning{}
+	f.defense, f.spec, f.tuning = r.cfg.Teacher.Defense.Value, r.teacherSpec(), nn.Tuning{Segments: r.cfg.Train.CheckpointSegments}
 	return f
 }

@@ -18,8 +18,10 @@ func (n *Names) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// tuning is what the stage does not train like the rest.
-func (t *Training) tuning() nn.Tuning { return nn.Tuning{Freeze: t.Freeze, Groups: t.Groups} }
+// tuning is what the stage does not train like the rest, and how it saves memory.
+func (t *Training) tuning() nn.Tuning {
+	return nn.Tuning{Freeze: t.Freeze, Groups: t.Groups, Segments: t.CheckpointSegments}
+}
 
 // checkTuning reports a freeze that cannot be meant.
 func (t *Training) checkTuning() error {
