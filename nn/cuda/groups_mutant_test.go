@@ -4,6 +4,9 @@ import "testing"
 
 // TestGroupedMutants is TestMutants for activations, and for convolutions and normalisations in groups.
 func TestGroupedMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two passes for each mutant; TestMutants is the short form")
+	}
 	for _, m := range []struct {
 		name, file, kernel, pattern, with string
 	}{
