@@ -282,14 +282,22 @@ func TestGroupAttack(t *testing.T) {
 		counts device.Counts
 	}
 	attack := func(dev device.Device, rows int) (list []found) {
-		m, c, l := victim(t, dev, nn.CrossEntropy{})
-		l.EarlyStop, l.KeepBest, c.Rows = true, true, rows
+		m, err := nn.Build(groupSpec, dev, rows, rng.New(3, "weights"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, labels, example := groupData(rows)
+		images := dev.New(len(x))
+		images.Upload(x, 0)
+		c := &device.Call{Rows: rows, X: images, Loss: nn.CrossEntropy{}, Labels: labels, Scale: 1}
+		l := &device.Loop{Steps: 4, Epsilon: 0.1, StepSize: 0.03, Start: device.FromUniform, Example: example, Noise: rng.New(3, "start"),
+			EarlyStop: true, KeepBest: true, Adv: dev.New(len(x))}
 		for range 2 { // from the second time on a graph
 			counts, err := m.Iterate(c, l)
 			if err != nil {
 				t.Fatal(err)
 			}
-			list = append(list, found{values(l.Adv)[:25*rows], counts})
+			list = append(list, found{values(l.Adv), counts})
 		}
 		return list
 	}
@@ -309,6 +317,38 @@ func TestGroupAttack(t *testing.T) {
 			if err := rack.Check(); err != nil {
 				t.Error(err)
 			}
+		}
+	}
+}
+
+// TestGroupOnBatch: an attack that meets the batch's statistics meets those of the whole batch, and its gradient
+// goes through them.
+func TestGroupOnBatch(t *testing.T) {
+	gradient := func(dev device.Device, rows int) outcome {
+		m, err := nn.Build(groupSpec, dev, rows, rng.New(3, "weights"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := m.OnBatch()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, labels, _ := groupData(rows)
+		images, dx, z := dev.New(len(x)), dev.New(len(x)), dev.New(3*rows)
+		images.Upload(x, 0)
+		if err := v.InputGrad(&device.Call{Rows: rows, X: images, Loss: nn.CrossEntropy{}, Labels: labels, Scale: 1, InputGrad: dx, Logits: z}); err != nil {
+			t.Fatal(err)
+		}
+		return outcome{"input gradient": values(dx), "logits": values(z)}
+	}
+	for _, rows := range []int{5, 2} {
+		single, _ := open(t, 1)
+		g, rack := openGroup(t, 1, 3)
+		if err := gradient(g, rows).near(gradient(single, rows)); err != nil {
+			t.Errorf("%d rows: %v", rows, err)
+		}
+		if err := rack.Check(); err != nil {
+			t.Error(err)
 		}
 	}
 }
