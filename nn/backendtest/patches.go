@@ -13,7 +13,7 @@ import (
 // pass, for every network, wherever the region lies and whatever was kept before. A device may offer
 // none.
 func (s suite) patches(t *testing.T) {
-	const rows, rounds = 3, 30
+	const rows, rounds = 3, 15
 	some := false
 	networks := append(Networks(), // in Winograd's form, of which whole patches are recomputed
 		custom("Winograd, pooled", 14, 15, 2, conv(16, 3, 1, "same"), relu, conv(64, 3, 1, "same"), relu, maxpool(2, 0, ""), dense(0)),

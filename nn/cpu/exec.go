@@ -62,6 +62,7 @@ type frame struct {
 	block   device.Block
 	state   loopState
 	norm    normState
+	head    headFrame
 	counts  device.Counts
 	times   []time.Duration // by instruction, while the executable is profiled
 }

@@ -38,7 +38,16 @@ type step struct {
 	work int // for one position of the result, in products
 	// window is the geometry of a convolution or pooling; other layers go position by position.
 	window *device.Window
-	run    func(f *frame, y []float32, x [2][]float32, part device.Window)
+	run    func(f *frame, parts []kernel.ConvPart, second [][]float32)
+}
+
+// together is how many examples take a step side by side: enough patches to fill a block in Winograd's form.
+const together = 8
+
+// headFrame is what a step computes for some examples: a part for each, and what is added to its X.
+type headFrame struct {
+	parts  [together]kernel.ConvPart
+	second [together][]float32
 }
 
 const (
@@ -219,46 +228,53 @@ func (h *head) take(e *executable, in device.Instr, inHead []bool) bool {
 		op.ReLU = false // the packed weights are the same with it and without
 		w := e.packed(e.p.Buffers[in.In[1]].Param, op, k.PackedForward(), k.PackForward)
 		h.needs = max(h.needs, k.Scratch())
-		s.run = func(f *frame, y []float32, x [2][]float32, part device.Window) {
-			k.ForwardPart(part, y, x[0], w.data, bias(f, in.In), relu, f.scratch)
+		s.run = func(f *frame, parts []kernel.ConvPart, _ [][]float32) {
+			k.ForwardParts(parts, w.data, bias(f, in.In), relu, f.scratch)
 		}
 	case device.MaxPool:
 		s.window = &op.Window
 		s.work *= op.KH * op.KW
 		h.needs = max(h.needs, (op.OutH()*op.OutW()*op.C+3)/4)
-		s.run = func(f *frame, y []float32, x [2][]float32, part device.Window) {
-			kernel.MaxPool(part, y, bytes(f.scratch), x[0])
-		}
+		s.run = each(func(f *frame, p *kernel.ConvPart, _ []float32) { kernel.MaxPool(p.Window, p.Y, bytes(f.scratch), p.X) })
 	case device.AvgPool:
 		s.window = &op.Window
 		s.work *= op.KH * op.KW
-		s.run = func(_ *frame, y []float32, x [2][]float32, part device.Window) { kernel.AvgPool(part, y, x[0]) }
+		s.run = each(func(_ *frame, p *kernel.ConvPart, _ []float32) { kernel.AvgPool(p.Window, p.Y, p.X) })
 	case device.Normalize:
 		scale, shift := normalization(op)
-		s.run = func(_ *frame, y []float32, x [2][]float32, _ device.Window) { kernel.Affine(y, x[0], scale, shift) }
+		s.run = each(func(_ *frame, p *kernel.ConvPart, _ []float32) { kernel.Affine(p.Y, p.X, scale, shift) })
 	case device.BatchNorm:
 		if op.Channels != s.work { // of a flat vector
 			return false
 		}
 		h.needs = max(h.needs, 2*op.Channels)
-		s.run = func(f *frame, y []float32, x [2][]float32, _ device.Window) {
+		s.run = func(f *frame, parts []kernel.ConvPart, _ [][]float32) {
 			scale, shift := batchNormFactors(f, in.In, op)
-			kernel.Affine(y, x[0], scale, shift)
+			for _, p := range parts {
+				kernel.Affine(p.Y, p.X, scale, shift)
+			}
 		}
 	case device.ReLU:
-		s.run = func(_ *frame, y []float32, x [2][]float32, _ device.Window) { kernel.ReLU(y, x[0]) }
+		s.run = each(func(_ *frame, p *kernel.ConvPart, _ []float32) { kernel.ReLU(p.Y, p.X) })
 	case device.Activation:
-		s.run = func(_ *frame, y []float32, x [2][]float32, _ device.Window) {
-			kernel.Activation(op.Func, op.Slope, y, x[0])
-		}
+		s.run = each(func(_ *frame, p *kernel.ConvPart, _ []float32) { kernel.Activation(op.Func, op.Slope, p.Y, p.X) })
 	case device.Scale:
-		s.run = func(_ *frame, y []float32, x [2][]float32, _ device.Window) { kernel.Scale(y, x[0], op.Factor) }
+		s.run = each(func(_ *frame, p *kernel.ConvPart, _ []float32) { kernel.Scale(p.Y, p.X, op.Factor) })
 	case device.Add:
 		s.in = in.In
-		s.run = func(_ *frame, y []float32, x [2][]float32, _ device.Window) { kernel.Add(y, x[0], x[1]) }
+		s.run = each(func(_ *frame, p *kernel.ConvPart, second []float32) { kernel.Add(p.Y, p.X, second) })
 	default:
 		return false
 	}
 	h.steps = append(h.steps, s)
 	return true
+}
+
+// each runs a kernel for one part after the other.
+func each(one func(f *frame, p *kernel.ConvPart, second []float32)) func(*frame, []kernel.ConvPart, [][]float32) {
+	return func(f *frame, parts []kernel.ConvPart, second [][]float32) {
+		for i := range parts {
+			one(f, &parts[i], second[i])
+		}
+	}
 }

@@ -10,15 +10,15 @@ func (h *head) Rowwise() bool { return true }
 // bind makes a row kernel of the head.
 func (h *head) bind(e *executable, i int) (scratch int) {
 	e.kernels[i] = func(f *frame, r, n int) {
-		for row := r; row < r+n; row++ {
-			h.run(f, row)
-			for _, b := range h.edges {
-				h.layOut(f.at(b, row, 1), f.row0+row, b)
-			}
+		for ; n > 0; r, n = r+together, n-together {
+			h.run(f, r, min(n, together))
 		}
 	}
-	return h.needs + 2*h.window + h.tempSize
+	return h.needs + together*h.images()
 }
+
+// images is the scratch of one example: two windows that a step reads, and what is not kept.
+func (h *head) images() int { return 2*h.window + h.tempSize }
 
 // size is the number of values of a buffer's region.
 func (h *head) size(b int, r device.Region) int { return r.Height() * r.Width() * h.shapes[b].C }
@@ -49,31 +49,40 @@ func (h *head) reach(regions []device.Region, changed device.Region) {
 	}
 }
 
-// run takes one example through the head.
-func (h *head) run(f *frame, row int) {
-	place := f.row0 + row
-	regions := h.regionsOf(place)
-	changed := h.whole(h.p.X)
-	if h.changed != nil {
-		changed = h.changed[place]
+// run takes n examples through the head, from row on.
+func (h *head) run(f *frame, row, n int) {
+	for i := range n {
+		changed := h.whole(h.p.X)
+		if place := f.row0 + row + i; h.changed != nil {
+			changed = h.changed[place]
+		}
+		h.reach(h.regionsOf(f.row0+row+i), changed)
 	}
-	h.reach(regions, changed)
-	image := f.at(h.p.X, row, 1)
-	for i := range h.steps {
-		s := &h.steps[i]
-		out := regions[s.out]
-		if out.Empty() {
-			continue
+	for k := range h.steps {
+		s, parts := &h.steps[k], 0
+		for i := range n {
+			out := h.regionsOf(f.row0 + row + i)[s.out]
+			if out.Empty() {
+				continue
+			}
+			p := &f.head.parts[parts]
+			in := out
+			if s.window != nil {
+				in, p.Window = s.window.Part(out)
+			}
+			p.Y = h.result(f, row, i, s.out)[:h.size(s.out, out)]
+			p.X = h.fetch(f, row, i, s.in[0], in, 0)
+			if len(s.in) > 1 {
+				f.head.second[parts] = h.fetch(f, row, i, s.in[1], in, h.window)
+			}
+			parts++
 		}
-		in, part := out, device.Window{}
-		if s.window != nil {
-			in, part = s.window.Part(out)
+		s.run(f, f.head.parts[:parts], f.head.second[:parts])
+	}
+	for r := row; r < row+n; r++ {
+		for _, b := range h.edges {
+			h.layOut(f.at(b, r, 1), f.row0+r, b)
 		}
-		var x [2][]float32
-		for j, b := range s.in {
-			x[j] = h.fetch(f, image, place, b, in, f.scratch[h.needs+j*h.window:][:h.window])
-		}
-		s.run(f, h.result(f, place, s.out)[:h.size(s.out, out)], x, part)
 	}
 }
 
@@ -82,25 +91,28 @@ func (h *head) regionsOf(place int) []device.Region {
 	return h.regions[place*n:][:n]
 }
 
-// result is where a buffer's region goes.
-func (h *head) result(f *frame, place, b int) []float32 {
+// result is where a buffer's region goes, of the i-th example from row on.
+func (h *head) result(f *frame, row, i, b int) []float32 {
 	if h.kept[b] >= 0 {
-		return h.fresh[place*h.keptSize+h.kept[b]:]
+		return h.fresh[(f.row0+row+i)*h.keptSize+h.kept[b]:]
 	}
-	return f.scratch[h.needs+2*h.window+h.temp[b]:]
+	return f.scratch[h.needs+i*h.images()+2*h.window+h.temp[b]:]
 }
 
-// fetch returns the window in of a buffer, in its region and around it, side by side.
-func (h *head) fetch(f *frame, image []float32, place, b int, in device.Region, to []float32) []float32 {
+// fetch returns the window in of a buffer, in its region and around it, side by side; it may use the
+// example's scratch from an offset on.
+func (h *head) fetch(f *frame, row, i, b int, in device.Region, offset int) []float32 {
+	place, to := f.row0+row+i, f.scratch[h.needs+i*h.images()+offset:]
 	s, region := h.shapes[b], h.regionsOf(place)[b]
 	if b == h.p.X {
+		image := f.at(b, row+i, 1)
 		if in.Left == 0 && in.Right == s.W {
 			return image[in.Top*s.W*s.C : in.Bottom*s.W*s.C]
 		}
 		copyWindow(to, image, in, device.Region{Right: s.W}, in, s.C)
 		return to[:h.size(b, in)]
 	}
-	fresh := h.result(f, place, b)
+	fresh := h.result(f, row, i, b)
 	if in == region {
 		return fresh[:h.size(b, in)]
 	}

@@ -89,9 +89,9 @@ func tileAVX2(t tile) {
 
 // check panics where the tile would read or write beyond its slices.
 func (t *tile) check() {
-	last := t.advance(t.rows - 1)
-	_ = last.y[t.cols-1]
-	_ = last.a[(t.outer-1)*t.aOuter+(t.inner-1)*t.aK]
+	a, y := t.offsets(t.rows - 1)
+	_ = t.y[y+t.cols-1]
+	_ = t.a[a+(t.outer-1)*t.aOuter+(t.inner-1)*t.aK]
 	_ = t.b[(t.outer*t.inner-1)*t.bK+panel-1]
 	if t.bias != nil {
 		_ = t.bias[t.cols-1]

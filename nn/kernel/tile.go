@@ -83,13 +83,21 @@ func packTransposed(dst, w []float32, k, n int) {
 	}
 }
 
-// advance returns the tile without its first n rows.
-func (t tile) advance(n int) tile {
-	a, y := n*t.aStep, n*t.yStep
+// offsets are the distances of row n from the first in a and y.
+func (t *tile) offsets(n int) (a, y int) {
+	a, y = n*t.aStep, n*t.yStep
 	if n >= t.left {
 		lines := 1 + (n-t.left)/t.width
 		a, y = a+lines*t.aWrap, y+lines*t.yWrap
-		t.left += lines * t.width
+	}
+	return a, y
+}
+
+// advance returns the tile without its first n rows.
+func (t tile) advance(n int) tile {
+	a, y := t.offsets(n)
+	if n >= t.left {
+		t.left += (1 + (n-t.left)/t.width) * t.width
 	}
 	t.left -= n
 	t.rows -= n

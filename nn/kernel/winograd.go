@@ -92,13 +92,7 @@ func (w winograd) run(y, x, packed, bias []float32, rows int, relu bool, scratch
 	}
 	blocks := (total + w.block() - 1) / w.block()
 	n := (total + blocks - 1) / blocks
-	b := winogradBlock{winograd: w, vStep: apart(n, w.in), mStep: apart(n, w.out), bias: bias, rectified: relu}
-	take := func(n int) (part []float32) {
-		part, scratch = scratch[:n], scratch[n:]
-		return part
-	}
-	b.v, b.m = take(patchSize*b.vStep), take(patchSize*b.mStep)
-	b.registers, b.patch = take(patchSize*lanes), take(patchSize*max(w.in, w.out))
+	b := w.newBlock(n, bias, relu, scratch)
 	for first := 0; first < total; first += n {
 		count := min(n, total-first)
 		for i := range count {
@@ -109,6 +103,18 @@ func (w winograd) run(y, x, packed, bias []float32, rows int, relu bool, scratch
 			b.write(i, y, first+i)
 		}
 	}
+}
+
+// newBlock prepares for blocks of up to n patches.
+func (w winograd) newBlock(n int, bias []float32, relu bool, scratch []float32) winogradBlock {
+	b := winogradBlock{winograd: w, vStep: apart(n, w.in), mStep: apart(n, w.out), bias: bias, rectified: relu}
+	take := func(n int) (part []float32) {
+		part, scratch = scratch[:n], scratch[n:]
+		return part
+	}
+	b.v, b.m = take(patchSize*b.vStep), take(patchSize*b.mStep)
+	b.registers, b.patch = take(patchSize*lanes), take(patchSize*max(w.in, w.out))
+	return b
 }
 
 // winogradBlock holds some patches at work.
