@@ -104,7 +104,6 @@ func (d *Device) Load(p *device.Program, params *device.Parameters) (device.Exec
 		}
 		e.frames = append(e.frames, f)
 	}
-	d.arena.reserve(e.sizes())
 	return e, nil
 }
 
@@ -131,7 +130,7 @@ func (e *executable) Run(c *device.Call) error {
 func (e *executable) prepare() {
 	e.repack()
 	a := &e.dev.arena
-	a.make(len(e.frames))
+	a.grow(e.sizes(), len(e.frames))
 	e.rows = e.tileRows(e.call.Rows)
 	for w, f := range e.frames {
 		f.image, f.tile, f.scratch = a.image[w], a.tile[w], a.scratch[w]
