@@ -46,6 +46,9 @@ type (
 	OwnLoss interface{ OwnLoss() bool }
 	// Many is a Defense against more attacks than its Attack.
 	Many interface{ Attacks() []attacks.Attack }
+	// Separable is a Defense whose parameter gradient may take adversarial and clean rows together, so that
+	// each kind can have batch normalisations of its own (Xie et al. 2020).
+	Separable interface{ Separates() bool }
 	// Choosy is a Defense that cannot train every network.
 	Choosy interface{ Suits(m *nn.Model) error }
 	// Worker is a Defense whose work for an example is not that of its attacks and rows.
@@ -120,6 +123,12 @@ func NeedsSources(d Defense) bool {
 func TrainsMembers(d Defense) bool {
 	_, ok := as[Joint](d)
 	return ok
+}
+
+// Separates reports whether a defence trains on adversarial and clean rows together.
+func Separates(d Defense) bool {
+	s, ok := as[Separable](d)
+	return ok && s.Separates()
 }
 
 // HasOwnLoss reports whether a defence cannot learn from the soft labels of a defensive distillation.

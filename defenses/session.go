@@ -32,6 +32,9 @@ type Session struct {
 	Before *transform.Network
 	// OnBatch, where not nil, is Model with the batch's statistics, which attacks meet then.
 	OnBatch *nn.OnBatch
+	// Auxiliary, where not nil, is Model by its auxiliary batch normalisations. Clean images are answered
+	// then by the branch of clean rows, and attacks meet that of adversarial ones.
+	Auxiliary *nn.Auxiliary
 	// State is what a defence keeps from step to step, by name; a run saves it.
 	State map[string][]float32
 
@@ -113,9 +116,17 @@ func (s *Session) begin(b *data.Batch) {
 	s.adv.Upload(b.X, 0)
 }
 
+// branch is the network in training as rows of a kind meet it.
+func (s *Session) branch(rows nn.RowKind) attacks.Victim {
+	if s.Auxiliary != nil && s.Model.Spec.Auxiliary == rows {
+		return s.Auxiliary
+	}
+	return s.Model
+}
+
 // answer writes the network's logits for the batch's first n examples, in x, to out.
 func (s *Session) answer(n int, x, out device.Tensor) error {
-	var v attacks.Victim = s.Model
+	v := s.branch(nn.CleanRows)
 	if s.Before != nil {
 		v = s.Before
 	}
@@ -176,7 +187,7 @@ func (s *Session) teach(rows int) error {
 // run computes the parameter gradient and counts what its own forward pass got right; the first
 // rows are adversarial.
 func (s *Session) run(c *device.Call, adversarial int) (Metrics, error) {
-	c.Logits, c.Value, c.Noise = s.logits, s.value, s.Dropout+uint64(s.Step)
+	c.Logits, c.Value, c.Noise, c.Adversarial = s.logits, s.value, s.Dropout+uint64(s.Step), adversarial
 	gradient := s.gradient
 	if s.Before != nil {
 		c.Example = nil

@@ -36,7 +36,7 @@ func (v onBatch) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) 
 
 // victim is the network in training as its attack meets it: with the steps of the curriculum.
 func (s *Session) victim(b bend) attacks.Victim {
-	var v attacks.Victim = s.Model
+	v := s.branch(nn.AdversarialRows)
 	if s.OnBatch != nil {
 		v = onBatch{s.OnBatch}
 	}

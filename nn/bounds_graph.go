@@ -15,12 +15,13 @@ import (
 // in the order in which the model's builder declared them.
 type boundsBuilder struct {
 	*graph
-	g       *gorgonia.ExprGraph
-	model   *Model
-	derived []derived // of params
-	next    int       // the model's next parameter
-	members int
-	err     error // the first
+	g         *gorgonia.ExprGraph
+	model     *Model
+	derived   []derived // of params
+	next      int       // the model's next parameter
+	members   int
+	auxiliary bool  // of the network at work: every batch normalisation has a second branch
+	err       error // the first
 }
 
 // interval holds the ends of what a layer gives, over the box.
@@ -94,6 +95,7 @@ func (b *boundsBuilder) network(spec Spec, in interval) *gorgonia.Node {
 	if len(spec.Members) > 0 {
 		return b.ensemble(spec, in)
 	}
+	b.auxiliary = spec.Auxiliary != ""
 	if spec.Denoiser != nil {
 		in = b.layer(in, spec.Denoiser.block(spec.Input))
 	}
@@ -256,6 +258,9 @@ func (b *boundsBuilder) normalize(spec Spec, in interval) interval {
 func (b *boundsBuilder) batchNorm(in interval) interval {
 	gamma, beta := b.weights(2)
 	mean, variance := b.weights(2)
+	if b.auxiliary {
+		b.weights(4)
+	}
 	return b.affine(in, 1, func(x *gorgonia.Node) (*gorgonia.Node, error) {
 		return op.BatchNorm(x, b.own(gamma), b.own(beta), b.own(mean), b.own(variance), batchNormEpsilon)
 	}, func(x *gorgonia.Node) (*gorgonia.Node, error) {

@@ -162,7 +162,15 @@ func (c *compiler) kernel(n *gorgonia.Node, kernel device.Op, children []*gorgon
 			c.norms[in[0]] = stats
 		}
 		return c.emit(k, in, y, stats)
-	case device.BatchNormTrainInputGrad, device.BatchNormTrainGammaGrad:
+	case device.BatchNormSplit:
+		visit(children...)
+		y, stats := c.row(size/graphRows), c.buffer(device.Buffer{Kind: device.Whole, Size: 4 * k.Channels})
+		if c.err == nil {
+			c.norms[in[0]] = stats
+		}
+		return c.emit(k, in, y, stats)
+	case device.BatchNormTrainInputGrad, device.BatchNormTrainGammaGrad,
+		device.BatchNormSplitInputGrad, device.BatchNormSplitGammaGrad:
 		visit(children...)
 		if c.err != nil {
 			return -1
@@ -181,7 +189,8 @@ func (c *compiler) kernel(n *gorgonia.Node, kernel device.Op, children []*gorgon
 func perParameter(o device.Op) bool {
 	switch o.(type) {
 	case device.ConvWeightGrad, device.GroupConvWeightGrad, device.DenseWeightGrad, device.BiasGrad,
-		device.BatchNormGammaGrad, device.BatchNormTrainGammaGrad, device.GroupNormGammaGrad:
+		device.BatchNormGammaGrad, device.BatchNormTrainGammaGrad, device.GroupNormGammaGrad,
+		device.BatchNormSplitGammaGrad, device.BatchNormSplitBetaGrad:
 		return true
 	}
 	return false

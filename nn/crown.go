@@ -298,6 +298,9 @@ func (b *crownBuilder) layer(l Layer) error {
 		size, channels := b.width()
 		b.add(&crownDiagonal{size: size, channels: channels, gamma: b.next})
 		b.next += 4
+		if b.model.Spec.Auxiliary != "" {
+			b.next += 4
+		}
 	case "relu":
 		size, _ := b.width()
 		b.add(&crownReLU{size: size})

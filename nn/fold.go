@@ -15,7 +15,7 @@ import (
 type folding struct {
 	program *device.Program
 	exec    device.Executable
-	done    map[foldKey]foldKey // from parameters to parameters
+	done    map[foldSource]foldKey
 	call    device.Call
 	version uint64 // of the parameters, when the weights were derived
 	fresh   bool   // and running statistics have not moved since
@@ -23,6 +23,13 @@ type folding struct {
 
 // foldKey holds parameters of a layer; bias is -1 for none.
 type foldKey struct{ weight, bias int }
+
+// foldSource holds parameters of a layer and the scale of the normalisation that it takes in: one of a
+// layer's, where its network has an auxiliary one.
+type foldSource struct {
+	foldKey
+	gamma int
+}
 
 // fold rewrites a program that keeps running statistics as they are. It reports nothing: what has
 // another shape than layer, normalisation, and their gradients in return, stays.
@@ -103,11 +110,12 @@ func linearInputGrad(o device.Op) bool {
 // derive adds what computes a layer's weights with a normalisation, once for all programs.
 func (m *Model) derive(k foldKey, norm device.BatchNorm, gamma, beta, mean, variance int) foldKey {
 	if m.folding == nil {
-		m.folding = &folding{done: map[foldKey]foldKey{}, program: &device.Program{Name: "folded weights", Rows: 1,
+		m.folding = &folding{done: map[foldSource]foldKey{}, program: &device.Program{Name: "folded weights", Rows: 1,
 			X: -1, Logits: -1, Seed: -1, Value: -1, InputGrad: -1}}
 	}
 	f := m.folding
-	if d, ok := f.done[k]; ok {
+	source := foldSource{k, gamma}
+	if d, ok := f.done[source]; ok {
 		return d
 	}
 	buffer := func(param int) int {
@@ -129,12 +137,20 @@ func (m *Model) derive(k foldKey, norm device.BatchNorm, gamma, beta, mean, vari
 			In: []int{buffer(gamma), buffer(variance), buffer(k.weight)}, Out: []int{buffer(d.weight)}},
 		device.Instr{Op: device.BatchNorm{Positions: 1, Channels: channels, Epsilon: norm.Epsilon},
 			In: []int{buffer(bias), buffer(gamma), buffer(beta), buffer(mean), buffer(variance)}, Out: []int{buffer(d.bias)}})
-	f.done[k] = d
+	f.done[source], f.fresh = d, false
 	return d
 }
 
 func (m *Model) buffer(param int) device.Buffer {
 	return device.Buffer{Kind: device.Param, Size: m.params.List[param].Value.Len(), Param: param}
+}
+
+// loadFolding prepares the program that derives the folded weights.
+func (m *Model) loadFolding() (err error) {
+	if m.folding != nil {
+		m.folding.exec, err = m.Device.Load(m.folding.program, m.params)
+	}
+	return err
 }
 
 // refold derives the folded weights anew where those they come from have changed.

@@ -33,8 +33,10 @@ type param struct {
 	statistic, held bool
 	// flattened is the image shape behind a dense layer's inputs: PyTorch flattens C,H,W, we H,W,C.
 	flattened Shape
-	fill      float32 // for vectors: the initial value
-	fanIn     int     // of a bias that begins at random as the weights do: their number for each output
+	// idle marks what a graph declares and does not use.
+	idle  bool
+	fill  float32 // for vectors: the initial value
+	fanIn int     // of a bias that begins at random as the weights do: their number for each output
 }
 
 // frozen says that a parameter has no gradient.
@@ -43,13 +45,15 @@ func (p param) frozen() bool { return p.statistic || p.held }
 // builder lays a list of layers into a graph.
 type builder struct {
 	*graph
-	g        *gorgonia.ExprGraph
-	spec     Spec
-	mode     mode
-	held     func(name string) bool
-	prefix   string
-	counts   map[string]int
-	dropouts int
+	g    *gorgonia.ExprGraph
+	spec Spec
+	mode mode
+	held func(name string) bool
+	// auxiliary is Spec.Auxiliary of the network at work.
+	auxiliary RowKind
+	prefix    string
+	counts    map[string]int
+	dropouts  int
 }
 
 // mode is what layers that differ in training do.
@@ -59,6 +63,7 @@ const (
 	evaluation      mode = iota
 	training             // dropout, and the batch's statistics, which move the running ones
 	batchStatistics      // the batch's statistics alone
+	byAuxiliary          // evaluation by the auxiliary batch normalisations
 )
 
 // newGraph builds the expression for a mode. Weights that are held get no gradient, and batch
@@ -80,7 +85,7 @@ func newGraph(spec Spec, m mode, rows int, held func(name string) bool) (*graph,
 	// gorgonia allows one Grad in a graph, so it asks for everything; programs prune.
 	wrt := []*gorgonia.Node{b.x}
 	for i, p := range b.params {
-		if !p.frozen() {
+		if !p.frozen() && !p.idle {
 			wrt = append(wrt, b.nodes[i])
 		}
 	}
@@ -91,7 +96,7 @@ func newGraph(spec Spec, m mode, rows int, held func(name string) bool) (*graph,
 	b.dx, grads = grads[0], grads[1:]
 	b.grads = make([]*gorgonia.Node, len(b.params))
 	for i, p := range b.params {
-		if !p.frozen() {
+		if !p.frozen() && !p.idle {
 			b.grads[i], grads = grads[0], grads[1:]
 		}
 	}
@@ -104,6 +109,7 @@ func (b *builder) network(spec Spec, prefix string) (*gorgonia.Node, error) {
 		return b.ensemble(spec, prefix)
 	}
 	cur := cursor{node: b.x, shape: spec.Input}
+	b.auxiliary = spec.Auxiliary
 	if err := b.denoise(spec, prefix, &cur); err != nil {
 		return nil, fmt.Errorf("denoiser: %w", err)
 	}

@@ -148,24 +148,9 @@ func (b *builder) batchNorm(c *cursor, l Layer) (err error) {
 		channels = c.features
 	}
 	name := b.name(l, "bn")
-	gamma := b.param(param{name: name + ".weight", shape: []int{channels}, fill: 1})
-	beta := b.param(param{name: name + ".bias", shape: []int{channels}})
-	mean := b.param(param{name: name + ".running_mean", shape: []int{channels}, statistic: true})
-	variance := b.param(param{name: name + ".running_var", shape: []int{channels}, statistic: true, fill: 1})
-	c.node, err = b.normalise(c.node, name, []*gorgonia.Node{gamma, beta, mean, variance}, batchNormEpsilon)
+	main, aux := b.branches(name, channels, false)
+	c.node, err = b.normalise(c.node, name, main, aux, batchNormEpsilon)
 	return err
-}
-
-// normalise applies a batch normalisation with the statistics that the mode asks for; one that is held
-// takes its running ones.
-func (b *builder) normalise(x *gorgonia.Node, name string, p []*gorgonia.Node, epsilon float32) (*gorgonia.Node, error) {
-	switch {
-	case b.mode == evaluation || b.held(name+".weight"):
-		return op.BatchNorm(x, p[0], p[1], p[2], p[3], epsilon)
-	case b.mode == training:
-		return op.BatchNormTrain(x, p[0], p[1], p[2], p[3], epsilon, batchNormMomentum)
-	}
-	return op.BatchNormTrain(x, p[0], p[1], p[2], p[3], epsilon, 0)
 }
 
 // ownNorm normalises each example by its own statistics, by groups of channels or by positions.

@@ -40,7 +40,10 @@ func latest(producers []int, in device.Instr) int {
 // normalisesBatch reports whether a program computes statistics of the batch.
 func normalisesBatch(p *device.Program) bool {
 	return slices.ContainsFunc(p.Instrs, func(in device.Instr) bool {
-		_, ok := in.Op.(device.BatchNormTrain)
-		return ok
+		switch in.Op.(type) {
+		case device.BatchNormTrain, device.BatchNormSplit:
+			return true
+		}
+		return false
 	})
 }

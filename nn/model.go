@@ -89,10 +89,8 @@ func BuildTuned(spec Spec, dev device.Device, rows int, init rng.Stream, tuning 
 		}
 		m.programs = append(m.programs, program)
 	}
-	if m.folding != nil {
-		if m.folding.exec, err = dev.Load(m.folding.program, m.params); err != nil {
-			return nil, fmt.Errorf("build model: %w", err)
-		}
+	if err := m.loadFolding(); err != nil {
+		return nil, fmt.Errorf("build model: %w", err)
 	}
 	return m, nil
 }
@@ -239,6 +237,10 @@ func (m *Model) ParamGrad(c *device.Call) error {
 
 // Iterate runs an attack's inner loop on the device in evaluation mode.
 func (m *Model) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
+	return m.iterate(m.inputGrad, c, l)
+}
+
+func (m *Model) iterate(e device.Executable, c *device.Call, l *device.Loop) (device.Counts, error) {
 	err := m.checkRowwise(c)
 	if err == nil {
 		err = m.refold()
@@ -246,7 +248,7 @@ func (m *Model) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
 	if err != nil {
 		return device.Counts{}, fmt.Errorf("attack loop: %w", err)
 	}
-	return m.inputGrad.Iterate(c, l)
+	return e.Iterate(c, l)
 }
 
 // Update makes one optimiser step with the gradients of the last ParamGrad.

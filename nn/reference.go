@@ -22,6 +22,8 @@ type ReferenceCall struct {
 	Soft     []float32
 	Scale    float32
 	Noise    uint64
+	// Adversarial is the number of adversarial rows, the first.
+	Adversarial int
 }
 
 // ReferenceResult is what Reference computed.
@@ -29,7 +31,7 @@ type ReferenceResult struct {
 	Logits    []float32 // [Rows, classes]
 	Value     []float32 // [Rows]
 	InputGrad []float32 // like X
-	// ParamGrads leaves running statistics out; Weights are all, after the run, which moves running
+	// ParamGrads leaves running statistics out, and what the mode does not use; Weights are all, after the run, which moves running
 	// statistics in training. Both are in PyTorch's layout, in the order of Model.Weights.
 	ParamGrads, Weights []Weight
 }
@@ -60,6 +62,9 @@ func (g *graph) reference(weights []Weight, c ReferenceCall) (*ReferenceResult, 
 		if o, ok := n.Op().(op.Noisy); ok {
 			o.SetNoise(c.Noise)
 		}
+		if o, ok := n.Op().(op.Splitting); ok {
+			o.SetAdversarial(c.Adversarial)
+		}
 	}
 	// Values inside of a graph live in registers that are used again; these are kept.
 	kept := make([]gorgonia.Value, 2+len(g.params))
@@ -86,6 +91,10 @@ func (g *graph) reference(weights []Weight, c ReferenceCall) (*ReferenceResult, 
 	}
 	r.InputGrad = backing(kept[1])
 	for i, p := range g.params {
+		if p.idle { // the machine has none of it
+			r.Weights = append(r.Weights, weights[slices.IndexFunc(weights, func(w Weight) bool { return w.Name == p.name })])
+			continue
+		}
 		r.Weights = append(r.Weights, p.export(backing(g.nodes[i].Value())))
 		if !p.frozen() {
 			r.ParamGrads = append(r.ParamGrads, p.export(backing(kept[2+i])))

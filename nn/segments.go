@@ -149,7 +149,11 @@ func (r *recomputation) segment(from, to int) {
 
 // again is an op without its effects on anything but its outputs.
 func again(o device.Op) device.Op {
-	if norm, ok := o.(device.BatchNormTrain); ok {
+	switch norm := o.(type) {
+	case device.BatchNormTrain:
+		norm.Momentum = 0
+		return norm
+	case device.BatchNormSplit:
 		norm.Momentum = 0
 		return norm
 	}

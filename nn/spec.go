@@ -35,6 +35,10 @@ type Spec struct {
 	Mean, Std []float32
 	// Denoiser, where not nil, is what the network begins with, before that normalisation.
 	Denoiser *Denoiser
+	// Auxiliary, where not empty, gives every batch normalisation a second branch, with parameters and
+	// statistics of its own, for those rows of training (Xie et al. 2020, section 4.1). The main branch, for
+	// the other rows, is what is deployed.
+	Auxiliary RowKind
 	// Members makes an ensemble instead: Arch and Options are unused then.
 	Members []Spec
 	Combine Combine
@@ -102,6 +106,7 @@ type specJSON struct {
 	Mean    []float32       `json:"mean,omitempty"`
 	Std     []float32       `json:"std,omitempty"`
 	Denoise *Denoiser       `json:"denoiser,omitempty"`
+	AuxBN   RowKind         `json:"auxiliary_bn,omitempty"`
 	Members []Spec          `json:"members,omitempty"`
 	Combine Combine         `json:"combine,omitempty"`
 }
@@ -109,7 +114,7 @@ type specJSON struct {
 // MarshalJSON encodes the spec for a checkpoint.
 func (s Spec) MarshalJSON() ([]byte, error) {
 	j := specJSON{Arch: s.Arch, Input: [3]int{s.Input.H, s.Input.W, s.Input.C}, Classes: s.Classes,
-		Mean: s.Mean, Std: s.Std, Denoise: s.Denoiser, Members: s.Members, Combine: s.Combine}
+		Mean: s.Mean, Std: s.Std, Denoise: s.Denoiser, AuxBN: s.Auxiliary, Members: s.Members, Combine: s.Combine}
 	if s.Options != nil {
 		raw, err := json.Marshal(s.Options)
 		if err != nil {
@@ -127,7 +132,7 @@ func (s *Spec) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	*s = Spec{Arch: j.Arch, Input: Shape{j.Input[0], j.Input[1], j.Input[2]}, Classes: j.Classes,
-		Mean: j.Mean, Std: j.Std, Denoiser: j.Denoise, Members: j.Members, Combine: j.Combine}
+		Mean: j.Mean, Std: j.Std, Denoiser: j.Denoise, Auxiliary: j.AuxBN, Members: j.Members, Combine: j.Combine}
 	if len(s.Members) > 0 {
 		return nil
 	}
@@ -159,6 +164,9 @@ func (s Spec) check() error {
 		if s.Denoiser != nil {
 			return fmt.Errorf("an ensemble has no denoiser of its own: give it to the members")
 		}
+		if s.Auxiliary != "" {
+			return fmt.Errorf("an ensemble has no batch normalisation of its own: give the members auxiliary ones")
+		}
 		for i, m := range s.Members {
 			if m.Input != s.Input || m.Classes != classes {
 				return fmt.Errorf("ensemble member %d takes %v images of %d classes, the ensemble %v of %d", i, m.Input, m.Classes, s.Input, classes)
@@ -186,6 +194,11 @@ func (s Spec) check() error {
 	for _, v := range s.Std {
 		if !(v > 0) {
 			return fmt.Errorf("normalisation divides by a standard deviation of %v: it must be above 0", v)
+		}
+	}
+	if s.Auxiliary != "" {
+		if err := s.Auxiliary.Validate(); err != nil {
+			return fmt.Errorf("auxiliary batch normalisation: %w", err)
 		}
 	}
 	if s.Denoiser != nil {

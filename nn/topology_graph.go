@@ -146,14 +146,16 @@ func (b *builder) batchNormNode(n Node, x value) (value, error) {
 	if err != nil {
 		return x, err
 	}
-	vector := func(suffix string, fill float32, statistic bool) *gorgonia.Node {
-		return b.param(param{name: b.prefix + n.Name + suffix, shape: []int{channels}, statistic: statistic, held: n.Constant, fill: fill})
+	if own := b.auxiliary; n.Fixed {
+		b.auxiliary = "" // training and evaluation are the same there
+		defer func() { b.auxiliary = own }()
 	}
-	p := []*gorgonia.Node{vector(".weight", 1, false), vector(".bias", 0, false), vector(".running_mean", 0, true), vector(".running_var", 1, true)}
+	name := b.prefix + n.Name
+	main, aux := b.branches(name, channels, n.Constant)
 	if n.Fixed {
-		x.node, err = op.BatchNorm(x.node, p[0], p[1], p[2], p[3], n.Epsilon)
+		x.node, err = op.BatchNorm(x.node, main[0], main[1], main[2], main[3], n.Epsilon)
 	} else {
-		x.node, err = b.normalise(x.node, b.prefix+n.Name, p, n.Epsilon)
+		x.node, err = b.normalise(x.node, name, main, aux, n.Epsilon)
 	}
 	return x, err
 }

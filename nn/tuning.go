@@ -75,6 +75,11 @@ func (t Tuning) resolve(params []param) (held func(name string) bool, factors []
 			frozen[params[i].name] = true
 		}
 	}
+	for _, p := range params {
+		if main, ok := mainOf(p.name); ok && frozen[layerOf(main)+".weight"] {
+			frozen[p.name] = true // the layer works as in evaluation, by its main branch
+		}
+	}
 	if !slices.ContainsFunc(params, func(p param) bool { return !p.statistic && !frozen[p.name] }) {
 		return nil, nil, &TuningError{"freeze", fmt.Errorf("all weights are frozen, and nothing is left to train")}
 	}

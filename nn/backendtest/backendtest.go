@@ -93,9 +93,12 @@ func (n *net) upload(values []float32) device.Tensor {
 func (n *net) call(from, to int, loss device.Loss, scale float32) *device.Call {
 	rows, size, classes := to-from, n.Spec.Input.Size(), n.Spec.Classes
 	return &device.Call{Rows: rows, X: n.upload(n.x[from*size : to*size]), Loss: loss, Labels: n.labels[from:to],
-		Soft: n.upload(n.soft[from*classes : to*classes]), Scale: scale, Noise: 77,
+		Soft: n.upload(n.soft[from*classes : to*classes]), Scale: scale, Noise: 77, Adversarial: adversarial(rows),
 		Logits: n.Device.New(rows * classes), Value: n.Device.New(rows), InputGrad: n.Device.New(rows * size)}
 }
+
+// adversarial is how many of rows are, for networks that tell them apart.
+func adversarial(rows int) int { return 2 * rows / 5 }
 
 // pass is the result of one call, read back.
 type pass struct{ logits, value, inputGrad []float32 }

@@ -34,6 +34,9 @@ func Networks() []Network {
 		custom("relu twice", 6, 6, 1, conv(3, 3, 1, ""), relu, maxpool(2, 0, ""), conv(4, 2, 1, "same"), relu, relu, dense(7), relu, relu, dense(0)),
 		custom("batch norm on images", 6, 6, 2, conv(5, 3, 1, "same"), bnorm, relu, maxpool(2, 0, ""), dense(0)),
 		custom("batch norm first, flat and last", 4, 4, 3, bnorm, dense(9), bnorm, relu, dense(0), bnorm),
+		auxiliary(nn.CleanRows, custom("batch norm, clean rows apart", 6, 6, 2, conv(5, 3, 1, "same"), bnorm, relu, conv(18, 3, 2, ""), bnorm, relu, dense(0))),
+		auxiliary(nn.AdversarialRows, custom("batch norm, adversarial rows apart", 5, 5, 2, conv(4, 3, 1, "same"), relu,
+			nn.Layer{Type: "residual", Body: []nn.Layer{bnorm, relu, conv(4, 3, 1, "same")}}, bnorm, dense(0))),
 		custom("residual", 5, 5, 2, conv(4, 3, 1, "same"), relu,
 			nn.Layer{Type: "residual", Body: []nn.Layer{conv(4, 3, 1, "same"), relu, conv(4, 3, 1, "same")}}, relu, dense(0)),
 		custom("residual with a shortcut", 6, 6, 2, conv(3, 3, 1, "same"), relu, nn.Layer{Type: "residual",
@@ -117,6 +120,11 @@ func registered(name string, h, w, c int) Network {
 		m.Depth, m.Width, m.Dropout = 10, 1, 0.3
 	}
 	return Network{name, nn.Spec{Arch: name, Options: options, Input: nn.Shape{H: h, W: w, C: c}, Classes: classes}}
+}
+
+func auxiliary(rows nn.RowKind, n Network) Network {
+	n.Spec.Auxiliary = rows
+	return n
 }
 
 // ensemble gives its members the input of the first.

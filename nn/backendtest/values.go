@@ -38,7 +38,7 @@ func (s suite) compare(t *testing.T, n *net, rows int, loss device.Loss) {
 	if err := n.SetWeights(n.weights); err != nil {
 		t.Fatal(err)
 	}
-	call := nn.ReferenceCall{Rows: rows, X: n.x[:rows*n.Spec.Input.Size()], Loss: loss, Labels: n.labels[:rows],
+	call := nn.ReferenceCall{Rows: rows, Adversarial: adversarial(rows), X: n.x[:rows*n.Spec.Input.Size()], Loss: loss, Labels: n.labels[:rows],
 		Soft: n.soft[:rows*n.Spec.Classes], Scale: 1, Noise: 77}
 	want := reference(t, n, call)
 	c := n.call(0, rows, loss, 1)

@@ -1,16 +1,10 @@
 package cpu
 
-import "slices"
-
-// arena is what programs compute in: nothing in it outlives a run, so all programs of a device use the
-// same. It grows to the largest that is loaded, and no further.
+// arena is the memory that programs compute in: nothing in it outlives a run, so all programs of a device use
+// the same. It grows to what the largest that has run needs.
 type arena struct {
-	size   sizes
-	batch  []float32
-	wholes []float32
-	shared []float32
-	// by worker
-	image, tile, scratch [][]float32
+	batch, wholes, shared []float32
+	image, tile, scratch  [][]float32 // by worker
 }
 
 // sizes are in values; image, tile and scratch are those of one worker.
@@ -35,31 +29,23 @@ func (e *executable) Memory() int {
 	return 4 * (s.batch + s.wholes + s.shared + e.dev.pool.workers*(s.image+s.tile+s.scratch))
 }
 
-// reserve sees to it that the next run makes the memory large enough for a program, too.
-func (a *arena) reserve(s sizes) {
-	a.size = sizes{max(a.size.batch, s.batch), max(a.size.wholes, s.wholes), max(a.size.shared, s.shared),
-		max(a.size.image, s.image), max(a.size.tile, s.tile), max(a.size.scratch, s.scratch)}
-}
-
-// make makes what is too small. What was there is let go first.
-func (a *arena) make(workers int) {
+// grow makes what is too small. What was there is let go first.
+func (a *arena) grow(s sizes, workers int) {
 	grow := func(v *[]float32, n int) {
 		if len(*v) < n {
 			*v = nil
 			*v = make([]float32, n)
 		}
 	}
-	for _, list := range []*[][]float32{&a.image, &a.tile, &a.scratch} {
-		if len(*list) < workers {
-			*list = slices.Grow(*list, workers)[:workers]
-		}
+	grow(&a.batch, s.batch)
+	grow(&a.wholes, s.wholes)
+	grow(&a.shared, s.shared)
+	if a.image == nil {
+		a.image, a.tile, a.scratch = make([][]float32, workers), make([][]float32, workers), make([][]float32, workers)
 	}
-	grow(&a.batch, a.size.batch)
-	grow(&a.wholes, a.size.wholes)
-	grow(&a.shared, a.size.shared)
 	for w := range workers {
-		grow(&a.image[w], a.size.image)
-		grow(&a.tile[w], a.size.tile)
-		grow(&a.scratch[w], a.size.scratch)
+		grow(&a.image[w], s.image)
+		grow(&a.tile[w], s.tile)
+		grow(&a.scratch[w], s.scratch)
 	}
 }

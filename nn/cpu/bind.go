@@ -20,6 +20,8 @@ func (e *executable) bind(i int, instr device.Instr) (scratch int, err error) {
 	case device.BatchNorm, device.BatchNormInputGrad, device.BatchNormGammaGrad,
 		device.BatchNormTrain, device.BatchNormTrainInputGrad, device.BatchNormTrainGammaGrad:
 		return e.bindNorm(i, instr), nil
+	case device.BatchNormSplit, device.BatchNormSplitInputGrad, device.BatchNormSplitGammaGrad, device.BatchNormSplitBetaGrad:
+		e.bindSplitNorm(i, instr)
 	case device.GroupConv, device.GroupConvInputGrad, device.GroupConvWeightGrad:
 		return e.bindGroupConv(i, instr), nil
 	case device.GroupNorm, device.GroupNormInputGrad, device.GroupNormGammaGrad:

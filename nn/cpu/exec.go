@@ -114,7 +114,6 @@ func (e *executable) load() error {
 		}
 		e.frames = append(e.frames, f)
 	}
-	d.arena.reserve(e.sizes())
 	return nil
 }
 
@@ -141,7 +140,7 @@ func (e *executable) Run(c *device.Call) error {
 func (e *executable) prepare() {
 	e.repack()
 	a := &e.dev.arena
-	a.make(len(e.frames))
+	a.grow(e.sizes(), len(e.frames))
 	e.rows = e.tileRows(e.call.Rows)
 	for w, f := range e.frames {
 		f.image, f.tile, f.scratch = a.image[w], a.tile[w], a.scratch[w]

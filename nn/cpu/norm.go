@@ -10,11 +10,7 @@ import (
 // bindNorm prepares the kernels of batch normalisation (Ioffe and Szegedy 2015).
 func (e *executable) bindNorm(i int, instr device.Instr) (scratch int) {
 	in, out := instr.In, instr.Out
-	split := func(channels int, piece func(f *frame, from, to int)) {
-		e.whole[i] = batchKernel{units: (channels + kernel.NormChannels - 1) / kernel.NormChannels, run: func(f *frame, unit int) {
-			piece(f, unit*kernel.NormChannels, min((unit+1)*kernel.NormChannels, channels))
-		}}
-	}
+	split := func(channels int, piece func(f *frame, from, to int)) { e.byChannels(i, channels, piece) }
 	count := func(op int) int { return e.call.Rows * op }
 	switch op := instr.Op.(type) {
 	case device.BatchNorm:
@@ -48,28 +44,16 @@ func (e *executable) bindNorm(i int, instr device.Instr) (scratch int) {
 			}
 		})
 	case device.BatchNormTrain:
-		split(op.Channels, func(f *frame, from, to int) { normTrain(f, in, out, from, to, count(op.Positions), op) })
+		split(op.Channels, func(f *frame, from, to int) {
+			f.normTrain(f.all(out[0]), f.all(out[1]), f.all(in[0]), f.branch(in[1:]), from, to, count(op.Positions), op)
+		})
 	case device.BatchNormTrainInputGrad:
 		split(op.Channels, func(f *frame, from, to int) {
-			x, gamma, dy, stats, dx := f.all(in[0]), f.all(in[1]), f.all(in[2]), f.all(in[3]), f.all(out[0])
-			n := count(op.Positions)
-			s, factors := f.normSums(x, dy, stats, from, to, n, op.Channels), &f.norm.factors
-			for c := from; c < to; c++ {
-				i, inv := c-from, float64(stats[op.Channels+c])
-				factors.Mean[i] = stats[c]
-				factors.Shift[i] = float32(s.Sum[i] / float64(n))
-				factors.Slope[i] = float32(s.Dot[i] * inv * inv / float64(n))
-				factors.Scale[i] = gamma[c] * float32(inv)
-			}
-			factors.Gradient(dx[from:], x[from:], dy[from:], n, op.Channels, to-from)
+			f.normTrainInputGrad(f.all(out[0]), f.all(in[0]), f.all(in[1]), f.all(in[2]), f.all(in[3]), from, to, count(op.Positions), op.Channels)
 		})
 	case device.BatchNormTrainGammaGrad:
 		split(op.Channels, func(f *frame, from, to int) {
-			x, dy, stats, dgamma := f.all(in[0]), f.all(in[1]), f.all(in[2]), f.all(out[0])
-			s := f.normSums(x, dy, stats, from, to, count(op.Positions), op.Channels)
-			for c := from; c < to; c++ {
-				dgamma[c] = float32(s.Dot[c-from] * float64(stats[op.Channels+c]))
-			}
+			f.normTrainGammaGrad(f.all(out[0]), f.all(in[0]), f.all(in[1]), f.all(in[2]), from, to, count(op.Positions), op.Channels)
 		})
 	}
 	return 0
@@ -79,10 +63,23 @@ func invStd(variance float64, epsilon float32) float32 {
 	return float32(1 / math.Sqrt(variance+float64(epsilon)))
 }
 
-// normTrain normalises channels [from,to) with their own statistics and moves the running ones.
-func normTrain(f *frame, in, out []int, from, to, n int, op device.BatchNormTrain) {
-	x, y, stats := f.all(in[0]), f.all(out[0]), f.all(out[1])
-	gamma, beta, running, runningVar := f.all(in[1]), f.all(in[2]), f.all(in[3]), f.all(in[4])
+// byChannels cuts a sum over the batch into pieces of channels.
+func (e *executable) byChannels(i, channels int, piece func(f *frame, from, to int)) {
+	e.whole[i] = batchKernel{units: (channels + kernel.NormChannels - 1) / kernel.NormChannels, run: func(f *frame, unit int) {
+		piece(f, unit*kernel.NormChannels, min((unit+1)*kernel.NormChannels, channels))
+	}}
+}
+
+// normBranch is what a batch normalisation keeps by channel.
+type normBranch struct{ gamma, beta, mean, variance []float32 }
+
+func (f *frame) branch(in []int) normBranch {
+	return normBranch{f.all(in[0]), f.all(in[1]), f.all(in[2]), f.all(in[3])}
+}
+
+// normTrain normalises channels [from,to) of n positions with their own statistics and moves the running
+// ones.
+func (f *frame) normTrain(y, stats, x []float32, b normBranch, from, to, n int, op device.BatchNormTrain) {
 	cols := to - from
 	sums, factors := &f.norm.sums, &f.norm.factors
 	*sums = kernel.NormSums{}
@@ -96,11 +93,30 @@ func normTrain(f *frame, in, out []int, from, to, n int, op device.BatchNormTrai
 		c, mean, square := from+i, sums.MeanA[i], sums.Dot[i]
 		inv := invStd(square/float64(n), op.Epsilon)
 		stats[c], stats[op.Channels+c] = float32(mean), inv
-		factors.Mean[i], factors.Scale[i], factors.Shift[i] = float32(mean), gamma[c]*inv, beta[c]
-		running[c] = (1-op.Momentum)*running[c] + op.Momentum*float32(mean)
-		runningVar[c] = (1-op.Momentum)*runningVar[c] + op.Momentum*float32(square/float64(max(n-1, 1)))
+		factors.Mean[i], factors.Scale[i], factors.Shift[i] = float32(mean), b.gamma[c]*inv, b.beta[c]
+		b.mean[c] = (1-op.Momentum)*b.mean[c] + op.Momentum*float32(mean)
+		b.variance[c] = (1-op.Momentum)*b.variance[c] + op.Momentum*float32(square/float64(max(n-1, 1)))
 	}
 	factors.Apply(y[from:], x[from:], n, op.Channels, cols)
+}
+
+func (f *frame) normTrainInputGrad(dx, x, gamma, dy, stats []float32, from, to, n, channels int) {
+	s, factors := f.normSums(x, dy, stats, from, to, n, channels), &f.norm.factors
+	for c := from; c < to; c++ {
+		i, inv := c-from, float64(stats[channels+c])
+		factors.Mean[i] = stats[c]
+		factors.Shift[i] = float32(s.Sum[i] / float64(n))
+		factors.Slope[i] = float32(s.Dot[i] * inv * inv / float64(n))
+		factors.Scale[i] = gamma[c] * float32(inv)
+	}
+	factors.Gradient(dx[from:], x[from:], dy[from:], n, channels, to-from)
+}
+
+func (f *frame) normTrainGammaGrad(dgamma, x, dy, stats []float32, from, to, n, channels int) {
+	s := f.normSums(x, dy, stats, from, to, n, channels)
+	for c := from; c < to; c++ {
+		dgamma[c] = float32(s.Dot[c-from] * float64(stats[channels+c]))
+	}
 }
 
 // normState is a frame's, so that a run allocates nothing.

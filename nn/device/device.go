@@ -65,6 +65,9 @@ type Call struct {
 	Labels                   []int32
 	// Soft holds a target distribution or target logits for each row where the loss needs one.
 	Soft Tensor
+	// Adversarial is the number of rows, the first, that are adversarial examples: networks with a batch
+	// normalisation for those and one for clean rows ask for it in training.
+	Adversarial int
 	// Scale multiplies d(loss)/d(logits): 1 for a sum over rows, 1/Rows for a mean.
 	Scale float32
 	// Noise seeds what is random in a network: dropout in training (one number for each step), and

@@ -191,6 +191,31 @@ type (
 		Epsilon             float32
 	}
 
+	// BatchNormSplit is BatchNormTrain with two branches, the first for the call's first Adversarial rows
+	// and the second, clean one for the others: x, gamma, beta, mean, variance, and the last four again
+	// -> y, stats (Whole: mean and 1/std by channel, then those of the clean branch). A branch without
+	// rows keeps its running statistics, and its gradients are 0.
+	BatchNormSplit struct {
+		Positions, Channels int
+		Epsilon, Momentum   float32
+	}
+	// BatchNormSplitInputGrad: x, gamma, gamma of the clean branch, dy, stats -> dx.
+	BatchNormSplitInputGrad struct {
+		Positions, Channels int
+		Epsilon             float32
+	}
+	// BatchNormSplitGammaGrad: x, dy, stats -> dgamma of a branch.
+	BatchNormSplitGammaGrad struct {
+		Positions, Channels int
+		Epsilon             float32
+		Clean               bool
+	}
+	// BatchNormSplitBetaGrad: dy -> dbeta of a branch.
+	BatchNormSplitBetaGrad struct {
+		Positions, Channels int
+		Clean               bool
+	}
+
 	// GroupNorm normalises with the statistics of each example: x, gamma, beta -> y. An example is
 	// Samples blocks [Positions, Channels]; mean and variance are those of one of Groups equal parts
 	// of the channels of one block. Group normalisation has one block, and layer normalisation over
@@ -255,6 +280,14 @@ func (f Func) String() string {
 	return [...]string{"leaky_relu", "gelu", "silu", "sigmoid", "tanh", "elu", "softplus", "reciprocal"}[f]
 }
 
+// Branch is the number of a BatchNormSplit's branch.
+func Branch(clean bool) int {
+	if clean {
+		return 1
+	}
+	return 0
+}
+
 // VoteFloor keeps the logarithm of a Vote finite.
 const VoteFloor = 0x1p-126
 
@@ -284,6 +317,10 @@ func (BatchNormGammaGrad) Rowwise() bool      { return false }
 func (BatchNormTrain) Rowwise() bool          { return false }
 func (BatchNormTrainInputGrad) Rowwise() bool { return false }
 func (BatchNormTrainGammaGrad) Rowwise() bool { return false }
+func (BatchNormSplit) Rowwise() bool          { return false }
+func (BatchNormSplitInputGrad) Rowwise() bool { return false }
+func (BatchNormSplitGammaGrad) Rowwise() bool { return false }
+func (BatchNormSplitBetaGrad) Rowwise() bool  { return false }
 func (GroupConv) Rowwise() bool               { return true }
 func (GroupConvInputGrad) Rowwise() bool      { return true }
 func (GroupConvWeightGrad) Rowwise() bool     { return false }

@@ -68,7 +68,7 @@ func (b batchNormTrain) do(y []float32, in [][]float32) {
 	}
 	count, m := float64(len(x)/b.Channels), float64(b.Momentum)
 	for c := range b.Channels {
-		unbiased := variance[c] * count / (count - 1)
+		unbiased := variance[c] * count / max(count-1, 1) // of a single value, as a branch may have, it is 0
 		runningMean[c] = float32((1-m)*float64(runningMean[c]) + m*mean[c])
 		runningVariance[c] = float32((1-m)*float64(runningVariance[c]) + m*unbiased)
 	}

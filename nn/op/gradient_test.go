@@ -54,6 +54,23 @@ func TestGradients(t *testing.T) {
 			random("mean", 4, c).withoutGrad(), random("variance", 5, c).positive().withoutGrad()}
 	}
 
+	split := func(rows int) builder {
+		return func(in nodes) (*gorgonia.Node, error) {
+			n, err := BatchNormSplit(in[0], [4]*gorgonia.Node(in[1:5]), [4]*gorgonia.Node(in[5:9]), 1e-3, 0.1)
+			if err == nil {
+				n.Op().(Splitting).SetAdversarial(rows)
+			}
+			return n, err
+		}
+	}
+	branches := func(shape ...int) []input {
+		c := shape[len(shape)-1]
+		return append(statistics(shape...), random("gamma2", 6, c), random("beta2", 7, c),
+			random("mean2", 8, c).withoutGrad(), random("variance2", 9, c).positive().withoutGrad())
+	}
+	splitOps := []string{"BatchNormSplitBetaGrad(dy)", "BatchNormSplitBetaGrad(dy)", "BatchNormSplitGammaGrad(x,dy)",
+		"BatchNormSplitGammaGrad(x,dy)", "BatchNormSplitInputGrad(x,gamma,gamma2,dy)"}
+
 	type testCase struct {
 		name   string
 		inputs []input
@@ -94,6 +111,10 @@ func TestGradients(t *testing.T) {
 		{"batch norm", statistics(3, 4), batchNorm, normOps},
 		{"batch norm in training, on images", statistics(2, 3, 2, 3), batchNormTrain, trainOps},
 		{"batch norm in training", statistics(5, 2), batchNormTrain, trainOps},
+		{"split batch norm on images", branches(5, 2, 2, 2), split(2), splitOps},
+		{"split batch norm", branches(7, 2), split(4), splitOps},
+		{"split batch norm, all clean", branches(4, 2), split(0), splitOps},
+		{"split batch norm, all adversarial", branches(4, 2), split(4), splitOps},
 		{"log-mean-softmax of 1", []input{random("m0", 1, 3, 4)}, logMeanSoftmax, []string{"LogMeanSoftmaxGrad(m0,dy)"}},
 		{"log-mean-softmax of 3", []input{random("m0", 1, 2, 4), random("m1", 2, 2, 4), random("m2", 3, 2, 4)}, logMeanSoftmax,
 			slices.Repeat([]string{"LogMeanSoftmaxGrad(m0,m1,m2,dy)"}, 3)},

@@ -72,12 +72,12 @@ func Bench(cfg *Config, opt Options, b BenchOptions) error {
 	}
 	r.state = newState()
 	batch := cfg.Train.Batch
-	m, err := nn.BuildTuned(r.spec(), r.dev, defenses.Rows(cfg.Defense.Value, batch), r.stream("init 0"), cfg.Train.tuning())
+	m, err := nn.BuildTuned(cfg.Train.hardened(r.spec()), r.dev, defenses.Rows(cfg.Defense.Value, batch), r.stream("init 0"), cfg.Train.tuning())
 	if err != nil {
 		return &UsageError{err}
 	}
 	if b.Checkpoint != "" {
-		w, err := r.weightsOf(b.Checkpoint)
+		w, err := r.weightsOf(m.Spec, b.Checkpoint)
 		if err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (r *run) benchStages(m *nn.Model, out *Benchmark, b BenchOptions) error {
 		return err
 	}
 	session := defenses.NewSession(m, rows)
-	if err := r.cfg.Train.normalise(session); err != nil {
+	if err := normalise(session, r.cfg.Train.AttackBN); err != nil {
 		return err
 	}
 	session.Noise = r.stream("bench")

@@ -96,9 +96,13 @@ type Training struct {
 	Freeze Names      `toml:"freeze,omitempty"`
 	Groups []nn.Group `toml:"group,omitempty"`
 	// AttackBN is how the training attack meets batch normalisations: "eval", by running statistics, as
-	// the network is deployed, or "train", by those of the attacked batch, as the update does (Rice et
-	// al. 2020).
+	// the network is deployed; "train", by those of the attacked batch, as the update does (Rice et
+	// al. 2020); or "separate", where adversarial and clean rows have batch normalisations of their own
+	// (Xie et al. 2020), by the running statistics of adversarial rows.
 	AttackBN string `toml:"attack_bn"`
+	// DeployBN is the branch of "separate" that is deployed: that of adversarial rows, or that of clean
+	// ones, which Xie et al. deploy for accuracy on clean images.
+	DeployBN nn.RowKind `toml:"deploy_bn"`
 	// CheckpointSegments, where it is above 1, trades time for memory in every training step and in its
 	// attacks, the warm-up's too; see nn.Tuning.
 	CheckpointSegments int `toml:"checkpoint_segments,omitempty"`
@@ -183,8 +187,8 @@ func (t Training) Validate() error {
 	if err := t.checkTuning(); err != nil {
 		return err
 	}
-	if t.AttackBN != "eval" && t.AttackBN != "train" {
-		return registry.Errorf("attack_bn", `%q: use "eval" (running statistics) or "train" (the attacked batch's)`, t.AttackBN)
+	if err := t.checkBN(); err != nil {
+		return err
 	}
 	if t.CheckpointSegments < 0 {
 		return registry.Errorf("checkpoint_segments", "%d must not be negative (0 and 1 keep all activations)", t.CheckpointSegments)
@@ -251,6 +255,9 @@ func (c Config) Validate() error {
 	if err := c.checkJoint(); err != nil {
 		return err
 	}
+	if err := c.checkSeparate(); err != nil {
+		return err
+	}
 	if !c.Ensemble.named() { // those of other configs are not known yet
 		if err := c.checkSources(); err != nil {
 			return err
@@ -298,7 +305,7 @@ func Load(name string, set []string) (*Config, error) {
 	if err := c.resolveMembers(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(c.checkMembers(), c.checkJoint(), c.checkSources()); err != nil {
+	if err := errors.Join(c.checkMembers(), c.checkJoint(), c.checkSeparate(), c.checkSources()); err != nil {
 		return nil, &UsageError{fmt.Errorf("%s: %w", file.Path, err)}
 	}
 	return c, nil
@@ -321,7 +328,7 @@ func defaultConfig() *Config {
 		Data:   Data{Source: choose[data.Source]("mnist"), HeldOut: 1000},
 		Model:  choose[nn.Architecture]("madry_cnn"),
 		Warmup: stage,
-		Train: Training{Stage: stage, Start: "baseline", AttackBN: "eval", EpsilonSchedule: choose[nn.Schedule]("constant"),
+		Train: Training{Stage: stage, Start: "baseline", AttackBN: "eval", DeployBN: nn.AdversarialRows, EpsilonSchedule: choose[nn.Schedule]("constant"),
 			StepsSchedule: choose[nn.Schedule]("constant"), LogEvery: 50},
 		Defense: choose[defenses.Defense]("pgd_at"),
 		Probe:   Probe{N: 500, Attack: choose[attacks.Attack]("pgd")},

@@ -44,7 +44,7 @@ func TestLoadErrors(t *testing.T) {
 		"train.steps=3":                `"train.steps": epochs = 3 is set too: set one of them to 0`,
 		"train.steps=-3":               `"train.steps": -3 must not be negative`,
 		"train.batch=0":                `"train.batch": 0 must be at least 1`,
-		"train.attack_bn=separate":     `"train.attack_bn": "separate": use "eval" (running statistics) or "train" (the attacked batch's)`,
+		"train.attack_bn=sepparate":    `"train.attack_bn": "sepparate": use "eval" (running statistics), "train" (the attacked batch's) or "separate" (those of adversarial rows, apart from clean rows')`,
 		"train.checkpoint_segments=-1": `"train.checkpoint_segments": -1 must not be negative (0 and 1 keep all activations)`,
 		"train.log_every=0":            `"train.log_every": log_every must be at least 1 and save_every at least 0`,
 		"train.eps_schedule.warmup=2":  `"train.eps_schedule.warmup": 2 is not a share of the steps`,

@@ -233,7 +233,7 @@ func (r *run) fitMember(i int, fit func(fitting)) {
 		title = netMember(i)
 	}
 	f := r.hardening(title, netMember(i), i, r.fitStart(i, fit))
-	f.spec, f.stage, f.defense = r.memberSpec(i), one.Train.Stage, one.Defense.Value
+	f.spec, f.stage, f.defense, f.attackBN = one.Train.hardened(r.memberSpec(i)), one.Train.Stage, one.Defense.Value, one.Train.AttackBN
 	f.epsilon, f.steps, f.average = one.Train.EpsilonSchedule.Value, one.Train.StepsSchedule.Value, one.Train.Average.Value
 	f.tuning = one.Train.tuning()
 	if r.cfg.Distill != nil {
@@ -249,12 +249,12 @@ func (r *run) fitMember(i int, fit func(fitting)) {
 // combined.
 func (r *run) deployed(suffix string) (nn.Spec, []nn.Weight) {
 	if r.cfg.Ensemble == nil {
-		return r.spec(), r.state.nets[netMember(0)+suffix]
+		return r.cfg.Train.hardened(r.spec()), r.state.nets[netMember(0)+suffix]
 	}
 	spec := nn.Spec{Input: r.spec().Input, Classes: r.spec().Classes, Combine: r.cfg.Ensemble.Combine}
 	var weights []nn.Weight
 	for i := range r.cfg.members() {
-		spec.Members = append(spec.Members, r.memberSpec(i))
+		spec.Members = append(spec.Members, r.cfg.member(i).Train.hardened(r.memberSpec(i)))
 		weights = append(weights, prefixed(i, r.state.nets[netMember(i)+suffix])...)
 	}
 	if r.cfg.joint() {

@@ -61,6 +61,9 @@ func exportSafetensors(f *checkpoints.File, path string) (notes []string, err er
 	if chain := f.Meta.Transforms; len(chain) > 0 {
 		notes = append(notes, fmt.Sprintf("%s stands before the network and is no tensor: the file does not hold it", chain.Label()))
 	}
+	if separated(f.Meta.Model.Spec) {
+		notes = append(notes, "batch normalisations have a second branch under aux_bn, as timm's SplitBatchNorm2d has it; the network that is deployed does without")
+	}
 	if normalised(f.Meta.Model.Spec) {
 		notes = append(notes, "the network normalises its input by channel, (x-mean)/std of pixels in [0,1]: mean and std are in the file's metadata, not among its tensors")
 	}
@@ -71,6 +74,9 @@ func exportSafetensors(f *checkpoints.File, path string) (notes []string, err er
 func normalised(s nn.Spec) bool {
 	return len(s.Mean) > 0 || slices.ContainsFunc(s.Members, normalised)
 }
+
+// separated says whether a network, or a member of an ensemble, has auxiliary batch normalisations.
+func separated(s nn.Spec) bool { return s.Auxiliary != "" || slices.ContainsFunc(s.Members, separated) }
 
 // Formats lists what can be exported to.
 func Formats() []string { return sortedKeys(formats) }

@@ -29,9 +29,11 @@ type fitting struct {
 	steps   nn.Schedule // of the attack
 	average nn.Averaging
 	tuning  nn.Tuning
-	defense defenses.Defense
-	start   string // network to begin with, "" for fresh weights
-	teacher string
+	// attackBN is Training.AttackBN.
+	attackBN string
+	defense  defenses.Defense
+	start    string // network to begin with, "" for fresh weights
+	teacher  string
 	// temperature divides the logits in the loss, in a distillation.
 	temperature float32
 	hardening   bool
@@ -39,12 +41,13 @@ type fitting struct {
 
 func (r *run) natural(title, net string, member int) fitting {
 	return fitting{title: title, net: net, member: member, spec: r.spec(), stage: r.cfg.Warmup,
-		epsilon: &nn.Constant{}, steps: &nn.Constant{}, tuning: nn.Tuning{Segments: r.cfg.Train.CheckpointSegments}, defense: &defenses.Natural{}}
+		epsilon: &nn.Constant{}, steps: &nn.Constant{}, tuning: nn.Tuning{Segments: r.cfg.Train.CheckpointSegments},
+		attackBN: r.cfg.Train.AttackBN, defense: &defenses.Natural{}}
 }
 
 func (r *run) hardening(title, net string, member int, start string) fitting {
-	return fitting{title: title, net: net, member: member, spec: r.spec(), stage: r.cfg.Train.Stage, epsilon: r.cfg.Train.EpsilonSchedule.Value,
-		steps: r.cfg.Train.StepsSchedule.Value, average: r.cfg.Train.Average.Value, tuning: r.cfg.Train.tuning(),
+	return fitting{title: title, net: net, member: member, spec: r.cfg.Train.hardened(r.spec()), stage: r.cfg.Train.Stage, epsilon: r.cfg.Train.EpsilonSchedule.Value,
+		steps: r.cfg.Train.StepsSchedule.Value, average: r.cfg.Train.Average.Value, tuning: r.cfg.Train.tuning(), attackBN: r.cfg.Train.AttackBN,
 		defense: r.cfg.Defense.Value, start: start, hardening: true}
 }
 
@@ -132,7 +135,7 @@ func (r *run) newTrainer(f fitting) (*trainer, error) {
 	} else {
 		r.state.Fit = fitState{BestRobust: -1}
 		if f.start != "" {
-			err = t.model.SetWeights(r.state.nets[f.start])
+			err = t.model.SetWeights(t.model.WithAuxiliary(r.state.nets[f.start]))
 		}
 	}
 	t.progress = report.NewProgress(r.opt.Stdout, r.opt.Quiet, f.title, t.total)
@@ -168,7 +171,7 @@ func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
 		s.Before = transform.New(m, chain, t.r.cfg.Seed)
 	}
 	var err error
-	if err = t.r.cfg.Train.normalise(s); err != nil {
+	if err = normalise(s, t.attackBN); err != nil {
 		return nil, err
 	}
 	if defenses.NeedsSources(t.defense) {
@@ -180,6 +183,9 @@ func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
 		return s, nil
 	}
 	spec := t.r.spec()
+	if d := t.r.cfg.Distill; d != nil && d.Teacher == "" {
+		spec = t.r.cfg.Train.hardened(spec)
+	}
 	if t.r.cfg.Teacher != nil {
 		spec = t.r.teacherSpec()
 	}
@@ -190,13 +196,17 @@ func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
 }
 
 // normalise lets a session's attacks meet batch normalisations as attack_bn says.
-func (t Training) normalise(s *defenses.Session) (err error) {
+func normalise(s *defenses.Session, attackBN string) (err error) {
 	switch {
-	case t.AttackBN == "eval":
+	case attackBN == "eval":
 	case !s.Model.HasStatistics():
-		return &UsageError{fmt.Errorf("train.attack_bn = %q: %s has no batch normalisation", t.AttackBN, s.Model.Spec.Name())}
+		return &UsageError{fmt.Errorf("train.attack_bn = %q: %s has no batch normalisation", attackBN, s.Model.Spec.Name())}
 	case s.Before != nil:
-		return &UsageError{fmt.Errorf("train.attack_bn = %q does not go with input.transform: leave one out", t.AttackBN)}
+		return &UsageError{fmt.Errorf("train.attack_bn = %q does not go with input.transform: leave one out", attackBN)}
+	case attackBN == separate:
+		if s.Model.Spec.Auxiliary != "" { // a warm-up has none
+			s.Auxiliary = s.Model.Auxiliary()
+		}
 	default:
 		s.OnBatch, err = s.Model.OnBatch()
 	}

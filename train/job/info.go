@@ -103,6 +103,9 @@ func infoOptions(row func(key, format string, args ...any), of string, s nn.Spec
 	} else if string(options) != "{}" {
 		row("options", "%s%s", of, options)
 	}
+	if s.Auxiliary != "" {
+		row("batch normalisation", "%sthat of %s rows is deployed; that of %s rows is under aux_bn", of, s.Auxiliary.Other(), s.Auxiliary)
+	}
 	if len(s.Mean) > 0 {
 		row("normalisation", "%smean %v, std %v", of, s.Mean, s.Std)
 	}

@@ -308,13 +308,13 @@ func (r *run) network(spec nn.Spec, weights []nn.Weight, rows int) (*nn.Model, e
 }
 
 func (r *run) loadTeacher() error {
-	w, err := r.weightsOf(r.cfg.Distill.Teacher)
+	w, err := r.weightsOf(r.spec(), r.cfg.Distill.Teacher)
 	r.state.nets[netTeacher] = w
 	return err
 }
 
-// weightsOf reads a checkpoint that must hold the config's network.
-func (r *run) weightsOf(path string) ([]nn.Weight, error) {
+// weightsOf reads a checkpoint that must hold the config's network, of which auxiliary branches may be missing.
+func (r *run) weightsOf(spec nn.Spec, path string) ([]nn.Weight, error) {
 	f, err := checkpoints.Read(path)
 	if err != nil {
 		return nil, err
@@ -322,11 +322,11 @@ func (r *run) weightsOf(path string) ([]nn.Weight, error) {
 	if err := f.Finite(); err != nil {
 		return nil, fmt.Errorf("%q: %w", path, err)
 	}
-	weights := f.Weights()
-	m, err := nn.Build(r.spec(), r.dev, 1, r.stream("unused"))
+	m, err := nn.Build(spec, r.dev, 1, r.stream("unused"))
 	if err != nil {
 		return nil, err
 	}
+	weights := m.WithAuxiliary(f.Weights())
 	if err := m.SetWeights(weights); err != nil {
 		return nil, fmt.Errorf("%q does not hold the config's network: %w", path, err)
 	}

@@ -117,7 +117,7 @@ func Plan(cfg *Config, opt Options) error {
 func (r *run) measureSpeed() (speed, error) {
 	full := defenses.Rows(r.cfg.Defense.Value, r.cfg.Train.Batch)
 	rows := min(128, full, r.train.Len())
-	m, err := nn.BuildTuned(r.spec(), r.dev, full, r.stream("init 0"), r.cfg.Train.tuning())
+	m, err := nn.BuildTuned(r.cfg.Train.hardened(r.spec()), r.dev, full, r.stream("init 0"), r.cfg.Train.tuning())
 	if err != nil {
 		return speed{}, &UsageError{err}
 	}

@@ -62,7 +62,7 @@ func (r *run) teacherSpec() nn.Spec {
 	if m := r.cfg.Teacher.Model; m.Set() {
 		spec.Arch, spec.Options = m.Name, m.Value
 	}
-	return spec
+	return r.cfg.Train.hardened(spec)
 }
 
 // readTeacher reads the teacher's checkpoint, if there is one.
