@@ -51,6 +51,11 @@ done
 )
 LD_LIBRARY_PATH=$work/standin "$work/train-cu" -h >"$work/help"
 grep 'here: cuda:0 is Stand-in 40, compute 8.6' "$work/help"
+if LD_LIBRARY_PATH=$work/standin "$work/train-cu" -config quick -device cuda:all 2>"$work/help"; then
+    echo "several GPUs work together without NCCL"
+    exit 1
+fi
+grep 'install the package libnccl2' "$work/help"
 if LD_LIBRARY_PATH=$work/stub "$work/train-cu" -h >"$work/help"; then
     echo "gorgonia.org/cu no longer ends a program where there is no GPU: it could be in the default binary"
     exit 1

@@ -208,8 +208,9 @@ func (g *Group) replicas(params *device.Parameters) []*device.Parameters {
 		}
 		for i, p := range params.List {
 			q := own.List[i]
-			q.Name, q.Shape, q.Frozen, q.RateFactor = p.Name, p.Shape, p.Frozen, p.RateFactor
-			q.Value, q.Grad, q.State = part(p.Value, k), part(p.Grad, k), q.State[:0]
+			state := q.State[:0]
+			*q = *p
+			q.Value, q.Grad, q.State = part(p.Value, k), part(p.Grad, k), state
 			for _, s := range p.State {
 				q.State = append(q.State, part(s, k))
 			}

@@ -41,6 +41,9 @@ func (g *Group) Load(p *device.Program, params *device.Parameters) (device.Execu
 		return nil, fmt.Errorf("%d of %d rows for each of %d devices: %w", share.Rows, p.Rows, len(g.devices), err)
 	}
 	for _, in := range p.Instrs {
+		if !spreads(p, in) {
+			return nil, fmt.Errorf("load %s: %T needs the whole batch, of which each of several GPUs has a part: use one GPU", p.Name, in.Op)
+		}
 		t.meets = t.meets || meets(in.Op)
 		for _, b := range in.Out {
 			if kind := p.Buffers[b].Kind; kind == device.Param || kind == device.ParamGrad {

@@ -283,6 +283,17 @@ func TestGroupTensors(t *testing.T) {
 	}
 }
 
+// TestGroupRefuses: an op whose sums over the batch are not added across devices is an error, not another result.
+func TestGroupRefuses(t *testing.T) {
+	g, _ := openGroup(t, 1, 2)
+	p := &device.Program{Name: "column sums", Rows: 4, X: 0, Logits: -1, Seed: -1, Value: -1, InputGrad: -1,
+		Buffers: []device.Buffer{{Size: 6}, {Kind: device.Whole, Size: 3}},
+		Instrs:  []device.Instr{{Op: device.BiasGrad{Channels: 3}, In: []int{0}, Out: []int{1}}}}
+	if _, err := g.Load(p, &device.Parameters{}); err == nil || !strings.Contains(err.Error(), "device.BiasGrad needs the whole batch") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestGroupErrors: what a caller gets wrong is an error before any device begins, and the group goes on.
 func TestGroupErrors(t *testing.T) {
 	g, _ := openGroup(t, 1, 2)

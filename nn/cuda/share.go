@@ -42,6 +42,22 @@ func meets(op device.Op) bool {
 	return false
 }
 
+// spreads reports whether an instruction does the same on rows that are spread over devices: it takes rows one
+// by one, its sums are added across devices, or the loss is.
+func spreads(p *device.Program, in device.Instr) bool {
+	if in.Op.Rowwise() || meets(in.Op) {
+		return true
+	}
+	switch in.Op.(type) {
+	case device.ApplyLoss:
+		return true
+	case device.ConvWeightGrad, device.GroupConvWeightGrad, device.DenseWeightGrad, device.BiasGrad,
+		device.BatchNormGammaGrad, device.BatchNormTrainGammaGrad, device.GroupNormGammaGrad:
+		return p.Buffers[in.Out[0]].Kind == device.ParamGrad
+	}
+	return false
+}
+
 // meets reports whether devices wait for each other in the midst of the program.
 func (e *executable) meets() bool {
 	for _, in := range e.p.Instrs {
