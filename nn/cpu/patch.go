@@ -110,31 +110,45 @@ func shapes(p *device.Program) []device.Window {
 	for changed := true; changed; {
 		changed = false
 		for _, in := range p.Instrs {
-			switch op := in.Op.(type) {
-			case device.Conv:
-				changed = set(in.In[0], op.H, op.W, op.C) || changed
-				changed = set(in.Out[0], op.OutH(), op.OutW(), op.Out) || changed
-			case device.MaxPool:
-				changed = set(in.In[0], op.H, op.W, op.C) || changed
-				changed = set(in.Out[0], op.OutH(), op.OutW(), op.C) || changed
-			case device.AvgPool:
-				changed = set(in.In[0], op.H, op.W, op.C) || changed
-				changed = set(in.Out[0], op.OutH(), op.OutW(), op.C) || changed
-			case device.ReLU, device.Activation, device.Normalize, device.BatchNorm, device.Scale, device.Add:
-				all := []int{in.In[0], in.Out[0]}
-				if _, ok := op.(device.Add); ok {
-					all = append(all, in.In[1])
+			if w, ok := geometry(in.Op); ok {
+				channels := w.C
+				if conv, ok := in.Op.(device.Conv); ok {
+					channels = conv.Out
 				}
-				for _, from := range all {
-					for _, to := range all {
-						s := list[from]
-						changed = s.H != 0 && set(to, s.H, s.W, s.C) || changed
-					}
+				changed = set(in.In[0], w.H, w.W, w.C) || changed
+				changed = set(in.Out[0], w.OutH(), w.OutW(), channels) || changed
+				continue
+			}
+			alike := []int{in.In[0], in.Out[0]}
+			switch in.Op.(type) {
+			case device.ReLU, device.Activation, device.Normalize, device.BatchNorm, device.Scale:
+			case device.Add:
+				alike = append(alike, in.In[1])
+			default:
+				continue
+			}
+			for _, from := range alike {
+				for _, to := range alike {
+					s := list[from]
+					changed = s.H != 0 && set(to, s.H, s.W, s.C) || changed
 				}
 			}
 		}
 	}
 	return list
+}
+
+// geometry is that of a layer whose results see a window of what it reads.
+func geometry(o device.Op) (device.Window, bool) {
+	switch op := o.(type) {
+	case device.Conv:
+		return op.Window, true
+	case device.MaxPool:
+		return op.Window, true
+	case device.AvgPool:
+		return op.Window, true
+	}
+	return device.Window{}, false
 }
 
 // arrange decides which buffers are kept and what their regions are aligned to. rest are the
@@ -213,14 +227,21 @@ func (h *head) take(e *executable, in device.Instr, inHead []bool) bool {
 		}
 	}
 	s.work = h.shapes[s.out].C
+	if w, ok := geometry(in.Op); ok {
+		if max(w.PadTop, w.PadBottom) >= w.KH || max(w.PadLeft, w.PadRight) >= w.KW {
+			return false // some windows see nothing
+		}
+		s.window = &w
+		s.work *= w.KH * w.KW
+	}
 	switch op := in.Op.(type) {
 	case device.Conv:
 		k := kernel.Conv{Window: op.Window, Out: op.Out}
 		if k.ManyRows() {
 			return false
 		}
-		s.window, s.grid = &op.Window, k.Grid()
-		s.work *= op.KH * op.KW * op.C
+		s.grid = k.Grid()
+		s.work *= op.C
 		if s.grid > 1 {
 			s.work /= 3 // what Winograd's form saves, about
 		}
@@ -232,13 +253,9 @@ func (h *head) take(e *executable, in device.Instr, inHead []bool) bool {
 			k.ForwardParts(parts, w.data, bias(f, in.In), relu, f.scratch)
 		}
 	case device.MaxPool:
-		s.window = &op.Window
-		s.work *= op.KH * op.KW
 		h.needs = max(h.needs, (op.OutH()*op.OutW()*op.C+3)/4)
 		s.run = each(func(f *frame, p *kernel.ConvPart, _ []float32) { kernel.MaxPool(p.Window, p.Y, bytes(f.scratch), p.X) })
 	case device.AvgPool:
-		s.window = &op.Window
-		s.work *= op.KH * op.KW
 		s.run = each(func(_ *frame, p *kernel.ConvPart, _ []float32) { kernel.AvgPool(p.Window, p.Y, p.X) })
 	case device.Normalize:
 		scale, shift := normalization(op)
