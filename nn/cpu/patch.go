@@ -21,6 +21,7 @@ type head struct {
 	// worker's scratch, at the offsets of temp.
 	kept, temp         []int
 	keptSize, tempSize int
+	group              int // of examples that take a step side by side
 	needs              int // scratch of a kernel
 	window             int // of what a kernel reads, at the most
 
@@ -41,7 +42,8 @@ type step struct {
 	run    func(f *frame, parts []kernel.ConvPart, second [][]float32)
 }
 
-// together is how many examples take a step side by side: enough patches to fill a block in Winograd's form.
+// together is how many examples take a step side by side in a head with Winograd's form: their patches
+// fill a block. Otherwise one after the other goes through all steps, and stays in cache.
 const together = 8
 
 // headFrame is what a step computes for some examples: a part for each, and what is added to its X.
@@ -56,7 +58,7 @@ const (
 	// mostGrid bounds what regions are aligned to for the sake of those that read them.
 	mostGrid = 8
 	// patchShare is the most work, in thousandths of all that of the head, that a region may take.
-	patchShare = 750
+	patchShare = 700
 )
 
 // Patches implements device.Patching.
@@ -167,8 +169,12 @@ func (h *head) arrange(rest []device.Instr, inHead []bool) {
 		}
 	}
 	edge(h.p.Logits)
+	h.group = 1
 	for i := len(h.steps) - 1; i >= 0; i-- {
 		s := &h.steps[i]
+		if s.grid > 1 {
+			h.group = together
+		}
 		h.grid[s.out] = multiple(h.grid[s.out], s.grid)
 		for _, b := range s.in {
 			grid := 0 // that spares knowing b
