@@ -21,6 +21,7 @@ type head struct {
 	// worker's scratch, at the offsets of temp.
 	kept, temp         []int
 	keptSize, tempSize int
+	group              int // of examples that take a step side by side
 	needs              int // scratch of a kernel
 	window             int // of what a kernel reads, at the most
 
@@ -41,7 +42,8 @@ type step struct {
 	run    func(f *frame, parts []kernel.ConvPart, second [][]float32)
 }
 
-// together is how many examples take a step side by side: enough patches to fill a block in Winograd's form.
+// together is how many examples take a step side by side in a head with Winograd's form: their patches
+// fill a block. Otherwise one after the other goes through all steps, and stays in cache.
 const together = 8
 
 // headFrame is what a step computes for some examples: a part for each, and what is added to its X.
@@ -56,7 +58,7 @@ const (
 	// mostGrid bounds what regions are aligned to for the sake of those that read them.
 	mostGrid = 8
 	// patchShare is the most work, in thousandths of all that of the head, that a region may take.
-	patchShare = 750
+	patchShare = 700
 )
 
 // Patches implements device.Patching.
@@ -110,31 +112,45 @@ func shapes(p *device.Program) []device.Window {
 	for changed := true; changed; {
 		changed = false
 		for _, in := range p.Instrs {
-			switch op := in.Op.(type) {
-			case device.Conv:
-				changed = set(in.In[0], op.H, op.W, op.C) || changed
-				changed = set(in.Out[0], op.OutH(), op.OutW(), op.Out) || changed
-			case device.MaxPool:
-				changed = set(in.In[0], op.H, op.W, op.C) || changed
-				changed = set(in.Out[0], op.OutH(), op.OutW(), op.C) || changed
-			case device.AvgPool:
-				changed = set(in.In[0], op.H, op.W, op.C) || changed
-				changed = set(in.Out[0], op.OutH(), op.OutW(), op.C) || changed
-			case device.ReLU, device.Activation, device.Normalize, device.BatchNorm, device.Scale, device.Add:
-				all := []int{in.In[0], in.Out[0]}
-				if _, ok := op.(device.Add); ok {
-					all = append(all, in.In[1])
+			if w, ok := geometry(in.Op); ok {
+				channels := w.C
+				if conv, ok := in.Op.(device.Conv); ok {
+					channels = conv.Out
 				}
-				for _, from := range all {
-					for _, to := range all {
-						s := list[from]
-						changed = s.H != 0 && set(to, s.H, s.W, s.C) || changed
-					}
+				changed = set(in.In[0], w.H, w.W, w.C) || changed
+				changed = set(in.Out[0], w.OutH(), w.OutW(), channels) || changed
+				continue
+			}
+			alike := []int{in.In[0], in.Out[0]}
+			switch in.Op.(type) {
+			case device.ReLU, device.Activation, device.Normalize, device.BatchNorm, device.Scale:
+			case device.Add:
+				alike = append(alike, in.In[1])
+			default:
+				continue
+			}
+			for _, from := range alike {
+				for _, to := range alike {
+					s := list[from]
+					changed = s.H != 0 && set(to, s.H, s.W, s.C) || changed
 				}
 			}
 		}
 	}
 	return list
+}
+
+// geometry is that of a layer whose results see a window of what it reads.
+func geometry(o device.Op) (device.Window, bool) {
+	switch op := o.(type) {
+	case device.Conv:
+		return op.Window, true
+	case device.MaxPool:
+		return op.Window, true
+	case device.AvgPool:
+		return op.Window, true
+	}
+	return device.Window{}, false
 }
 
 // arrange decides which buffers are kept and what their regions are aligned to. rest are the
@@ -153,8 +169,12 @@ func (h *head) arrange(rest []device.Instr, inHead []bool) {
 		}
 	}
 	edge(h.p.Logits)
+	h.group = 1
 	for i := len(h.steps) - 1; i >= 0; i-- {
 		s := &h.steps[i]
+		if s.grid > 1 {
+			h.group = together
+		}
 		h.grid[s.out] = multiple(h.grid[s.out], s.grid)
 		for _, b := range s.in {
 			grid := 0 // that spares knowing b
@@ -213,14 +233,21 @@ func (h *head) take(e *executable, in device.Instr, inHead []bool) bool {
 		}
 	}
 	s.work = h.shapes[s.out].C
+	if w, ok := geometry(in.Op); ok {
+		if max(w.PadTop, w.PadBottom) >= w.KH || max(w.PadLeft, w.PadRight) >= w.KW {
+			return false // some windows see nothing
+		}
+		s.window = &w
+		s.work *= w.KH * w.KW
+	}
 	switch op := in.Op.(type) {
 	case device.Conv:
 		k := kernel.Conv{Window: op.Window, Out: op.Out}
 		if k.ManyRows() {
 			return false
 		}
-		s.window, s.grid = &op.Window, k.Grid()
-		s.work *= op.KH * op.KW * op.C
+		s.grid = k.Grid()
+		s.work *= op.C
 		if s.grid > 1 {
 			s.work /= 3 // what Winograd's form saves, about
 		}
@@ -232,13 +259,9 @@ func (h *head) take(e *executable, in device.Instr, inHead []bool) bool {
 			k.ForwardParts(parts, w.data, bias(f, in.In), relu, f.scratch)
 		}
 	case device.MaxPool:
-		s.window = &op.Window
-		s.work *= op.KH * op.KW
 		h.needs = max(h.needs, (op.OutH()*op.OutW()*op.C+3)/4)
 		s.run = each(func(f *frame, p *kernel.ConvPart, _ []float32) { kernel.MaxPool(p.Window, p.Y, bytes(f.scratch), p.X) })
 	case device.AvgPool:
-		s.window = &op.Window
-		s.work *= op.KH * op.KW
 		s.run = each(func(_ *frame, p *kernel.ConvPart, _ []float32) { kernel.AvgPool(p.Window, p.Y, p.X) })
 	case device.Normalize:
 		scale, shift := normalization(op)

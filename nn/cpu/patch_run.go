@@ -10,11 +10,11 @@ func (h *head) Rowwise() bool { return true }
 // bind makes a row kernel of the head.
 func (h *head) bind(e *executable, i int) (scratch int) {
 	e.kernels[i] = func(f *frame, r, n int) {
-		for ; n > 0; r, n = r+together, n-together {
-			h.run(f, r, min(n, together))
+		for ; n > 0; r, n = r+h.group, n-h.group {
+			h.run(f, r, min(n, h.group))
 		}
 	}
-	return h.needs + together*h.images()
+	return h.needs + h.group*h.images()
 }
 
 // images is the scratch of one example: two windows that a step reads, and what is not kept.
