@@ -69,7 +69,8 @@ func LoadOn(path string, dev device.Device, rows int) (*Network, error) {
 	return n, nil
 }
 
-// Network builds the network that f describes, with its weights.
+// Network builds the network that f describes, with its weights. Auxiliary branches of batch normalisations,
+// which serve training alone, are left out.
 func (f *File) Network(dev device.Device, rows int) (*Network, error) {
 	spec := f.Meta.Model.Spec
 	if n := len(f.Meta.Model.Classes); n != spec.Classes {
@@ -78,11 +79,12 @@ func (f *File) Network(dev device.Device, rows int) (*Network, error) {
 	if err := f.Finite(); err != nil {
 		return nil, err
 	}
+	spec, weights := nn.Deployed(spec, f.Weights())
 	m, err := nn.Build(spec, dev, rows, rng.New(f.Meta.Seed, "init"))
 	if err != nil {
 		return nil, err
 	}
-	if err := m.SetWeights(f.Weights()); err != nil {
+	if err := m.SetWeights(weights); err != nil {
 		return nil, fmt.Errorf("the weights do not fit the architecture: %w", err)
 	}
 	if err := f.Meta.Transforms.Fits(spec.Input); err != nil {

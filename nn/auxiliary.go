@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorgonia.org/gorgonia"
@@ -103,6 +104,23 @@ func (m *Model) WithAuxiliary(list []Weight) []Weight {
 		}
 	}
 	return list
+}
+
+// Deployed is a network as it is deployed, without auxiliary branches, and its weights.
+func Deployed(spec Spec, list []Weight) (Spec, []Weight) {
+	kept := slices.DeleteFunc(slices.Clone(list), func(w Weight) bool {
+		_, auxiliary := mainOf(w.Name)
+		return auxiliary
+	})
+	return spec.deployed(), kept
+}
+
+func (s Spec) deployed() Spec {
+	s.Auxiliary, s.Members = "", slices.Clone(s.Members)
+	for i, m := range s.Members {
+		s.Members[i] = m.deployed()
+	}
+	return s
 }
 
 // Auxiliary is a model in evaluation mode by the auxiliary branches of its batch normalisations. It compiles

@@ -169,9 +169,7 @@ func TestAuxiliaryLoop(t *testing.T) {
 		InputGrad(*device.Call) error
 	}{one, v} {
 		c := &device.Call{Rows: 3, X: m.New(96), Loss: nn.CrossEntropy{}, Labels: []int32{0, 1, 2}, Scale: 1, InputGrad: m.New(96)}
-		x := make([]float32, 96)
-		rng.New(2, "x").Uniform(x, 0, 1, 0, 0, 0)
-		c.X.Upload(x, 0)
+		c.X.Upload(randomPixels(96), 0)
 		l := &device.Loop{Steps: 3, Norm: device.Linf, Epsilon: 0.1, StepSize: 0.05, Example: make([]uint32, 3), Adv: m.New(96)}
 		if _, err := victim.Iterate(c, l); err != nil {
 			t.Fatal(err)
@@ -182,6 +180,38 @@ func TestAuxiliaryLoop(t *testing.T) {
 		found[i] = append(values(l.Adv), values(c.InputGrad)...)
 	}
 	close(t, "adversarial examples and gradient", found[1], found[0])
+}
+
+// TestDeployed: a network without its auxiliary branches gives the same logits.
+func TestDeployed(t *testing.T) {
+	member := layers(nn.Shape{H: 4, W: 4, C: 2}, 3, nn.Layer{Type: "batchnorm"}, nn.Layer{Type: "dense"})
+	member.Auxiliary = nn.AdversarialRows
+	spec := nn.Spec{Input: member.Input, Classes: 3, Combine: nn.MeanLogits, Members: []nn.Spec{member, member}}
+	m := build(t, spec, 2)
+	few, weights := nn.Deployed(spec, m.Weights())
+	if spec.Members[0].Auxiliary == "" || len(weights) != len(m.Weights())-8 {
+		t.Errorf("%d weights are deployed, and the network itself has become %v", len(weights), spec.Members[0])
+	}
+	one := build(t, few, 2)
+	if err := one.SetWeights(weights); err != nil {
+		t.Fatal(err)
+	}
+	var found [2][]float32
+	for i, m := range []*nn.Model{m, one} {
+		c := &device.Call{Rows: 2, X: m.New(64), Logits: m.New(6)}
+		c.X.Upload(randomPixels(64), 0)
+		if err := m.Logits(c); err != nil {
+			t.Fatal(err)
+		}
+		found[i] = values(c.Logits)
+	}
+	close(t, "logits", found[1], found[0])
+}
+
+func randomPixels(n int) []float32 {
+	x := make([]float32, n)
+	rng.New(2, "x").Uniform(x, 0, 1, 0, 0, 0)
+	return x
 }
 
 // TestAuxiliaryFreeze: a frozen normalisation freezes both of its branches.
@@ -241,8 +271,7 @@ func TestAuxiliaryBounds(t *testing.T) {
 	if err := m.SetWeights(weights); err != nil {
 		t.Fatal(err)
 	}
-	images := make([]float32, 64)
-	rng.New(2, "x").Uniform(images, 0, 1, 0, 0, 0)
+	images := randomPixels(64)
 	var found [2][]float32
 	for i, m := range []*nn.Model{one, m} {
 		b, err := nn.NewBounds(m, 2)

@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"rampart/nn"
@@ -9,10 +10,25 @@ import (
 	"rampart/nn/rng"
 )
 
-// segments compares networks that keep few activations with the same that keep all, bit for bit: the
-// gradients in the input, within an attack's loop too, those of weights, and what training has moved.
+// segments compares some networks, which hold what a recomputation must treat with care; see RunSegments.
 func (s suite) segments(t *testing.T) {
+	few := []string{"residual with a shortcut", "dropout", "two max poolings of one value", "batch norm, clean rows apart"}
+	s.sameInSegments(t, func(n Network) bool { return slices.Contains(few, n.Name) })
+}
+
+// RunSegments is the part of RunAll for networks that keep few activations, on all networks: it takes
+// minutes where a device is emulated.
+func RunSegments(t *testing.T, newDevice func(threads int) device.Device) {
+	suite{newDevice}.sameInSegments(t, func(Network) bool { return true })
+}
+
+// sameInSegments compares networks that keep few activations with the same that keep all, bit for bit: the
+// gradients in the input, within an attack's loop too, those of weights, and what training has moved.
+func (s suite) sameInSegments(t *testing.T, which func(Network) bool) {
 	for _, network := range Networks() {
+		if !which(network) {
+			continue
+		}
 		t.Run(network.Name, func(t *testing.T) {
 			const rows = 5
 			all := s.build(t, network.Spec, 2, rows)

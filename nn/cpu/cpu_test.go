@@ -22,3 +22,8 @@ func TestSuite(t *testing.T) {
 		})
 	}
 }
+
+// TestSegments: with the fastest kernels, every network gives the same bits when it keeps few activations.
+func TestSegments(t *testing.T) {
+	backendtest.RunSegments(t, func(threads int) device.Device { return New(threads) })
+}

@@ -8,7 +8,7 @@ of its own, and the medians of processor time count, since other programs on the
 day; the memory is the most that a process ever held, libraries included. The time that torch.compile takes
 before its first step does not count. Needs torch (CPU) from PyPI, and Go. From the root of the repository:
 
-  python3 nn/testdata/bench_resnet.py [--threads 2] [--rounds 3] [--compile] [--what step,resnet18,wide_resnet]
+  python3 nn/testdata/bench_resnet.py [--threads 2] [--rounds 3] [--compile] [--settings default,compiled] [--what step,resnet18,wide_resnet]
 """
 import argparse, json, os, re, resource, subprocess, sys, tempfile
 

@@ -298,8 +298,9 @@ func (r *run) stream(purpose string) rng.Stream { return rng.New(r.cfg.Seed, pur
 // number turns a stream into a seed for what takes one.
 func number(s rng.Stream) uint64 { return uint64(s.Key[0]) | uint64(s.Key[1])<<32 }
 
-// network builds a model with given weights.
+// network builds a model with given weights, to be evaluated.
 func (r *run) network(spec nn.Spec, weights []nn.Weight, rows int) (*nn.Model, error) {
+	spec, weights = nn.Deployed(spec, weights)
 	m, err := nn.Build(spec, r.dev, rows, r.stream("unused: weights follow"))
 	if err != nil {
 		return nil, err

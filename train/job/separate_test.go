@@ -46,8 +46,8 @@ func TestSeparate(t *testing.T) {
 				t.Errorf("bn1.%s is %v, that of the auxiliary branch %v", last, main, aux)
 			}
 		}
-		if _, err := checkpoints.LoadOn(filepath.Join(dir, "best.safetensors"), cpu.New(1), 4); err != nil {
-			t.Error(err)
+		if n, err := checkpoints.LoadOn(filepath.Join(dir, "best.safetensors"), cpu.New(1), 4); err != nil || n.Model.Spec.Auxiliary != "" {
+			t.Errorf("loaded with auxiliary branches, or not at all: %v", err)
 		}
 		var info bytes.Buffer
 		if err := Info(filepath.Join(dir, "best.safetensors"), Options{Stdout: &info}); err != nil {
