@@ -134,7 +134,7 @@ func (t *translator) node(n *node) error {
 		dynamic = dynamic || v != nil
 		constants, values = append(constants, c), append(values, v)
 	}
-	if f := fusions[n.op]; f != nil && dynamic && len(n.inputs) == 2 {
+	if f := fusions[n.op]; f != nil && dynamic {
 		v, err := f(&call{translator: t, node: n, in: values, c: constants})
 		if v != nil || err != nil {
 			t.values[n.outputs[0]] = v
