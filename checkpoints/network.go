@@ -1,10 +1,12 @@
 package checkpoints
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"image"
 	"math"
+	"slices"
 
 	"rampart/attacks"
 	"rampart/defenses/transform"
@@ -36,6 +38,16 @@ type Prediction struct {
 	Name          string    // of the class
 	Confidence    float32   // the probability of the class
 	Probabilities []float32 // softmax of the logits, by class
+}
+
+// Best lists the n likeliest classes, the likeliest first; of equals, the lower number.
+func (p Prediction) Best(n int) []int {
+	order := make([]int, len(p.Probabilities))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p.Probabilities[b], p.Probabilities[a]) })
+	return order[:min(n, len(order))]
 }
 
 // Save writes a network's weights as a checkpoint. meta's spec and version are set from the model;

@@ -4,43 +4,40 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
 
-	"golang.org/x/image/draw"
-
+	"rampart/data/imaging"
 	"rampart/nn"
 )
 
-// Pixels converts an image to what a network takes, [H,W,C] in [0,1]: grey (by luma, ITU-R BT.601)
-// for one channel, red, green and blue for three. An image of another size is stretched or shrunk
-// to the network's (Catmull-Rom); what is transparent becomes black.
+// Pixels converts an image to what a network takes, [H,W,C] in [0,1], as a data set of image files
+// does by default: 8 bits a channel, grey (by luma, ITU-R BT.601) for one channel, red, green and blue
+// for three, and colours kept where they are transparent. See Fit for images of another size.
 func Pixels(img image.Image, to nn.Shape) ([]float32, error) {
-	if to.C != 1 && to.C != 3 {
-		return nil, fmt.Errorf("the network takes %d channels: an image gives 1 or 3", to.C)
-	}
-	from := img.Bounds()
-	if from.Empty() {
+	if img.Bounds().Empty() {
 		return nil, errors.New("the image is empty")
 	}
-	if from.Dx() != to.W || from.Dy() != to.H {
-		scaled := image.NewRGBA64(image.Rect(0, 0, to.W, to.H))
-		draw.CatmullRom.Scale(scaled, scaled.Bounds(), img, from, draw.Src, nil)
-		img, from = scaled, scaled.Bounds()
+	return Fit(imaging.From(img, to.C), to)
+}
+
+// Fit gives an image a network's size: its shorter side is scaled (antialiased and bilinear, as in
+// Pillow), and the middle is cut out. For a network of images that are not square it is stretched.
+func Fit(img *imaging.Image, to nn.Shape) ([]float32, error) {
+	if to.C != 1 && to.C != 3 || img.C != to.C {
+		return nil, fmt.Errorf("the network takes %d channels: an image gives 1 or 3", to.C)
 	}
-	pixels := make([]float32, 0, to.Size())
-	for y := from.Min.Y; y < from.Max.Y; y++ {
-		for x := from.Min.X; x < from.Max.X; x++ {
-			at := img.At(x, y)
-			if to.C == 1 {
-				pixels = append(pixels, unit(uint32(color.Gray16Model.Convert(at).(color.Gray16).Y)))
-				continue
-			}
-			r, g, b, _ := at.RGBA() // multiplied by alpha: on black
-			pixels = append(pixels, unit(r), unit(g), unit(b))
+	switch {
+	case img.H == to.H && img.W == to.W:
+	case to.H != to.W:
+		img = img.Resize(to.H, to.W, imaging.Bilinear)
+	default:
+		var err error
+		if img, err = img.Cut(to.H, to.H, imaging.Bilinear); err != nil {
+			return nil, err
 		}
+	}
+	pixels := make([]float32, len(img.Pix))
+	for i, v := range img.Pix {
+		pixels[i] = float32(v) / 255
 	}
 	return pixels, nil
 }
-
-// unit maps 16 bits to [0,1]. A byte p, which is 257*p in 16 bits, gives p/255 to the last bit.
-func unit(v uint32) float32 { return float32(v) / 65535 }

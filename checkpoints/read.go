@@ -29,20 +29,29 @@ type container struct {
 	sum string
 }
 
-func openContainer(path string) (*container, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err // names the path
+// open opens a regular file; its errors name the path.
+func open(path string) (f *os.File, size int64, err error) {
+	if f, err = os.Open(path); err != nil {
+		return nil, 0, err
 	}
-	defer f.Close()
 	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%q is a folder or a device, not a file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+func openContainer(path string) (*container, error) {
+	f, size, err := open(path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is a folder or a device, not a file", path)
-	}
-	c, err := readContainer(bufio.NewReaderSize(f, 1<<16), info.Size())
+	defer f.Close()
+	c, err := readContainer(bufio.NewReaderSize(f, 1<<16), size)
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w", path, err)
 	}

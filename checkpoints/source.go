@@ -1,8 +1,9 @@
 package checkpoints
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"rampart/nn"
@@ -28,49 +29,43 @@ type Source struct {
 // ReadSource reads any file of weights. Those of ours are verified as Read does; values that are not
 // finite are an error.
 func ReadSource(path string) (*Source, error) {
-	torch, err := isTorch(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the weights: %w", err)
-	}
-	var s *Source
-	if torch {
-		s, err = readTorch(path)
-	} else {
-		s, err = readSafetensors(path)
-	}
-	if err == nil {
-		if err = (&File{Tensors: s.Tensors}).Finite(); err != nil {
-			err = fmt.Errorf("%q: %w", path, err)
-		}
-	}
+	s, err := readSource(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the weights: %w", err)
 	}
 	return s, nil
 }
 
-func isTorch(path string) (bool, error) {
-	f, err := os.Open(path)
+func readSource(path string) (*Source, error) {
+	f, size, err := open(path)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer f.Close()
-	start := make([]byte, 4)
-	n, err := io.ReadFull(f, start)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return false, err
+	read := readSafetensors
+	if isTorch(f) {
+		read = readTorch
 	}
-	if n < len(start) || !pth.Is(start) {
-		return false, nil
+	s, err := read(f, size)
+	if err == nil {
+		err = (&File{Tensors: s.Tensors}).Finite()
 	}
-	// The length of a safetensors header may begin like a pickle, but then JSON follows it.
-	head := make([]byte, 5)
-	_, err = io.ReadFull(f, head)
-	return err != nil || head[4] != '{', nil
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", path, err)
+	}
+	return s, nil
 }
 
-func readTorch(path string) (*Source, error) {
-	f, err := pth.Read(path)
+// isTorch looks at a file's beginning. The length of a safetensors header may begin like a pickle, but
+// then JSON follows it.
+func isTorch(f *os.File) bool {
+	start := make([]byte, 9)
+	n, _ := f.ReadAt(start, 0) // what fails here fails when it is read, too
+	return pth.Is(start[:min(n, 4)]) && (n < len(start) || start[8] != '{')
+}
+
+func readTorch(file *os.File, size int64) (*Source, error) {
+	f, err := pth.Read(file, size)
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +76,8 @@ func readTorch(path string) (*Source, error) {
 	return s, nil
 }
 
-func readSafetensors(path string) (*Source, error) {
-	c, err := openContainer(path)
+func readSafetensors(file *os.File, size int64) (*Source, error) {
+	c, err := readContainer(bufio.NewReaderSize(file, 1<<16), size)
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +85,12 @@ func readSafetensors(path string) (*Source, error) {
 	switch kind, ours := c.metadata["rampart"]; {
 	case ours && kind == "tensors": // exported
 		if err := c.verify(kind); err != nil {
-			return nil, fmt.Errorf("%q: %w", path, err)
+			return nil, err
 		}
 	case ours:
 		f, err := c.checkpoint()
 		if err != nil {
-			return nil, fmt.Errorf("%q: %w", path, err)
+			return nil, err
 		}
 		s.Kind, s.Meta = "Rampart checkpoint", &f.Meta
 	}
@@ -105,7 +100,7 @@ func readSafetensors(path string) (*Source, error) {
 		}
 	}
 	if len(s.Tensors) == 0 {
-		return nil, fmt.Errorf("%q: it holds no tensors", path)
+		return nil, errors.New("it holds no tensors")
 	}
 	return s, nil
 }

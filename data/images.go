@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"rampart/data/archive"
+	"rampart/data/imaging"
 	"rampart/nn/registry"
 	"rampart/nn/rng"
 )
@@ -145,14 +146,6 @@ func baseName(name string) string {
 	return name
 }
 
-// imageExtensions are the endings of files that are taken for images; those of kinds that cannot
-// be read are among them, so that they are not passed over in silence.
-var imageExtensions = []string{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".ppm", ".pgm"}
-
-func isImage(file string) bool {
-	return slices.Contains(imageExtensions, strings.ToLower(path.Ext(file)))
-}
-
 // folder lists the images of one part. Without classes, set.classes become those found.
 func (s *ImageFolder) folder(set *imageSet, folder string, classes []string) (entries []entry, err error) {
 	files, others := s.files(set.tree, folder)
@@ -200,7 +193,7 @@ func (s *ImageFolder) files(tree *archive.Tree, folder string) (images []string,
 	for _, f := range tree.Files {
 		switch {
 		case !strings.HasPrefix(f, prefix):
-		case isImage(f):
+		case imaging.Named(f):
 			images = append(images, f)
 		default:
 			others++

@@ -87,10 +87,8 @@ func (o *ImageOptions) prepare(content []byte) (*imaging.Image, []imaging.Conver
 	}
 	filter, _ := o.filter()
 	shorter := max(o.Size, o.Resize)
-	if long := max(img.H, img.W) * shorter / min(img.H, img.W); long > imaging.MaxPixels/shorter {
-		return nil, nil, fmt.Errorf("%d x %d pixels become too many with %d on the shorter side", img.W, img.H, shorter)
-	}
-	return img.Shorter(shorter, filter).CenterCrop(o.Size, o.Size), made, nil
+	img, err = img.Cut(o.Size, shorter, filter)
+	return img, made, err
 }
 
 // entry is a labelled file.

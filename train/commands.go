@@ -61,11 +61,12 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 			},
 			{
 				Name:        "predict",
-				Usage:       "classify images (PNG, JPEG or GIF)",
+				Usage:       "classify images (JPEG, PNG, GIF or WebP) or folders of them",
 				UsageText:   "train predict -checkpoint FILE IMAGE...",
 				Description: predictExamples,
-				Flags:       []cli.Flag{checkpointFlag(), modelFlag(), threadsFlag(), deviceFlag()},
-				Action:      predict,
+				Flags: []cli.Flag{checkpointFlag(), modelFlag(), threadsFlag(), deviceFlag(),
+					&cli.IntFlag{Name: "top", Local: true, Value: 1, Usage: "name the `N` likeliest classes (default: 1)"}},
+				Action: predict,
 			},
 			{
 				Name:        "bench",

@@ -41,8 +41,17 @@ func writeFixtures(dir string) error {
 	for i := range 50 * 70 {
 		photo.Set(i%50, i/50, color.NRGBA{uint8(5 * (i % 50)), uint8(3 * (i / 50)), 90, uint8(i)})
 	}
-	var asPNG, asJPEG, asGIF bytes.Buffer
-	for _, err := range []error{png.Encode(&asPNG, digit), jpeg.Encode(&asJPEG, photo, nil), gif.Encode(&asGIF, photo, nil)} {
+	deep, greys := image.NewGray16(digit.Rect), make(color.Palette, 256)
+	for i, v := range digit.Pix {
+		deep.Set(i%28, i/28, color.Gray{v})
+	}
+	for i := range greys {
+		greys[i] = color.Gray{uint8(i)}
+	}
+	frame := &image.Paletted{Pix: digit.Pix, Stride: 28, Rect: digit.Rect, Palette: greys}
+	black := image.NewPaletted(digit.Rect, greys)
+	var asPNG, asJPEG, asGIF, asDeep, asMoving bytes.Buffer
+	for _, err := range []error{png.Encode(&asDeep, deep), gif.EncodeAll(&asMoving, &gif.GIF{Image: []*image.Paletted{frame, black}, Delay: []int{1, 1}}), png.Encode(&asPNG, digit), jpeg.Encode(&asJPEG, photo, nil), gif.Encode(&asGIF, photo, nil)} {
 		if err != nil {
 			return err
 		}
@@ -57,6 +66,9 @@ func writeFixtures(dir string) error {
 		"digits/t10k-images-idx3-ubyte":  idx(test.Pixels, test.Len(), 28, 28),
 		"digits/t10k-labels-idx1-ubyte":  idx(labels(test), test.Len()),
 		"images/digit.png":               asPNG.Bytes(),
+		"images/kinds/grey.png":          asPNG.Bytes(),
+		"images/kinds/deep.png":          asDeep.Bytes(),
+		"images/kinds/moving.gif":        asMoving.Bytes(),
 		"images/photo.jpg":               asJPEG.Bytes(),
 		"images/photo.gif":               asGIF.Bytes(),
 		"images/cut.png":                 asPNG.Bytes()[:asPNG.Len()/2],

@@ -1,26 +1,25 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"image"
-	_ "image/gif" // the formats that predict reads
-	_ "image/jpeg"
-	_ "image/png"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v3"
 
+	"rampart/checkpoints"
+	"rampart/data/imaging"
 	"rampart/nn"
 	"rampart/train/job"
 )
 
-// maxPixels bounds an image, so that a small file cannot ask for all of the memory.
-const maxPixels = 1 << 26
+// maxImage bounds an image's file.
+const maxImage = 1 << 28
 
 // predict classifies images. Nothing is printed before all of them have been read.
 func predict(ctx context.Context, c *cli.Command) error {
@@ -35,6 +34,10 @@ func predict(ctx context.Context, c *cli.Command) error {
 	if !c.Args().Present() {
 		return usagef("which images? For example: %s -checkpoint %s digit.png", c.FullName(), path)
 	}
+	top := int(c.Int("top"))
+	if top < 1 {
+		return usagef("-top %d: at least one class is named", top)
+	}
 	dev, err := job.OpenDevice(opt)
 	if err != nil {
 		return err
@@ -47,54 +50,93 @@ func predict(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return fmt.Errorf("cannot use the network: %q: %w", path, err)
 	}
+	files, err := imageFiles(c.Args().Slice())
+	if err != nil {
+		return err
+	}
 	table := tabwriter.NewWriter(opt.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "file\tclass\tconfidence")
-	for _, file := range c.Args().Slice() {
+	for _, file := range files {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("interrupted: %w", err)
 		}
-		img, err := readImage(file)
+		pixels, made, err := readImage(file, network.Model.Input())
 		if err != nil {
-			return err
+			return fmt.Errorf("cannot read the image %q: %w", file, err)
 		}
-		p, err := network.Predict(img)
+		for _, what := range made {
+			if what != imaging.Grey { // no other answer is to be expected
+				fmt.Fprintf(opt.Stderr, "note: %q is %s\n", file, what)
+			}
+		}
+		p, err := network.PredictPixels(pixels)
 		if err != nil {
 			return fmt.Errorf("image %q: %w", file, err)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%.4f\n", file, p.Name, p.Confidence)
+		for _, class := range p.Best(top) {
+			fmt.Fprintf(table, "%s\t%s\t%.4f\n", file, network.Meta.Model.Classes[class], p.Probabilities[class])
+		}
 	}
 	return table.Flush()
 }
 
-// readImage reads a PNG, JPEG or GIF file (of an animation, the first frame).
-func readImage(path string) (image.Image, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the image: %w", err)
+// imageFiles lists the files that are named, and those of the folders that are, by their extension.
+func imageFiles(paths []string) (files []string, err error) {
+	for _, path := range paths {
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			files = append(files, path) // reading it reports what is wrong
+			continue
+		}
+		before := len(files)
+		err := filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.Type().IsRegular() && imaging.Named(file) {
+				files = append(files, file)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the folder %q: %w", path, err)
+		}
+		if len(files) == before {
+			return nil, fmt.Errorf("the folder %q holds no image: their names end with .jpg, .png, .gif or .webp", path)
+		}
 	}
-	defer f.Close()
-	img, err := decodeImage(f)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the image %q: %w", path, err)
-	}
-	return img, nil
+	return files, nil
 }
 
-func decodeImage(f io.ReadSeeker) (image.Image, error) {
-	switch size, _, err := image.DecodeConfig(bufio.NewReader(f)); {
-	case errors.Is(err, image.ErrFormat):
-		return nil, errors.New("it is no PNG, JPEG or GIF file")
-	case err != nil:
-		return nil, fmt.Errorf("the file is damaged or cut off (%w)", err)
-	case size.Width < 1 || size.Height < 1 || size.Width > maxPixels/size.Height:
-		return nil, fmt.Errorf("%d x %d pixels: between 1 and %d in all can be read", size.Width, size.Height, maxPixels)
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	img, _, err := image.Decode(bufio.NewReader(f))
+// readImage reads a JPEG, PNG, GIF or WebP file (of an animation, the first frame) for a network, as a
+// data set of images does.
+func readImage(path string, to nn.Shape) (pixels []float32, made []imaging.Conversion, err error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("the file is damaged or cut off (%w)", err)
+		return nil, nil, reason(err)
 	}
-	return img, nil
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, nil, reason(err)
+	case !info.Mode().IsRegular():
+		return nil, nil, errors.New("a device or a pipe, not a file")
+	case info.Size() > maxImage:
+		return nil, nil, fmt.Errorf("%d bytes: at most %d can be read", info.Size(), maxImage)
+	}
+	content, err := io.ReadAll(f)
+	if err != nil {
+		return nil, nil, reason(err)
+	}
+	img, made, err := imaging.Decode(content, to.C)
+	if err != nil {
+		return nil, nil, err
+	}
+	pixels, err = checkpoints.Fit(img, to)
+	return pixels, made, err
+}
+
+// reason leaves the path out, which the message names already.
+func reason(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }

@@ -60,9 +60,10 @@ Certificates of smoothing are about the smoothed network: the class that noisy c
 
 const predictExamples = `Examples:
   train predict -checkpoint checkpoints/madry/best.safetensors digit.png
-  train predict -checkpoint checkpoints/madry/best.safetensors scans/*.png
+  train predict -checkpoint checkpoints/madry/best.safetensors -top 3 scans photo.jpg
 
-Images are converted to what the network takes: grey or colour, resized, transparency on black.`
+Images (JPEG, PNG, GIF, WebP; all of a folder's) are converted to what the network takes: grey or colour, the
+shorter side scaled as in Pillow (bilinear, antialiased), the middle cut out.`
 
 const benchExamples = `Examples:
   train bench -config madry.toml                                 forward, gradients, attack step, training step

@@ -63,15 +63,17 @@ func (c *constant) shaped(dims []int) *constant {
 }
 
 // product counts the elements of a shape; ok is false for what no tensor can have.
-func product(dims []int) (n int, ok bool) {
+func product(dims []int) (n int, ok bool) { return productTo(dims, math.MaxInt32) }
+
+// productTo is product with a limit of its own: the number that stands for a batch of any size makes
+// larger products than a tensor has.
+func productTo(dims []int, most int) (n int, ok bool) {
 	n = 1
 	for _, d := range dims {
-		if d < 0 || d > math.MaxInt32 {
+		if d < 0 || d > math.MaxInt32 || d > 0 && n > most/d {
 			return 0, false
 		}
-		if n *= d; n > math.MaxInt32 {
-			return 0, false
-		}
+		n *= d
 	}
 	return n, true
 }

@@ -12,7 +12,7 @@ import (
 var fusions map[string]func(c *call) (*value, error)
 
 func init() { // its functions refer to it
-	fusions = map[string]func(c *call) (*value, error){"Mul": (*call).fusedGELU, "Div": (*call).fusedNorm}
+	fusions = map[string]func(c *call) (*value, error){"Mul": (*call).fusedGELU, "Div": (*call).fusedNorm, "Where": (*call).fusedSoftplus}
 }
 
 // made returns the node that gives a value, if it is an op of n inputs.
@@ -60,6 +60,9 @@ func (t *translator) multiple(name string) (string, float64) {
 // fusedGELU is x*(1+erf(x/sqrt(2)))/2, with the half at any place (Hendrycks and Gimpel 2016, section 2).
 // It returns nil where the product is no such one.
 func (c *call) fusedGELU() (*value, error) {
+	if len(c.inputs) != 2 {
+		return nil, nil
+	}
 	for i, name := range c.inputs {
 		sum, outer := c.multiple(name)
 		x, factor := c.multiple(c.inputs[1-i])
@@ -106,6 +109,9 @@ func (c *call) scaled(v *value, factor float64) (*value, error) {
 // fusedNorm is (x-mean)/sqrt(variance+epsilon), the mean and the variance over some axes of each
 // example; nil where the quotient is no such one.
 func (c *call) fusedNorm() (*value, error) {
+	if len(c.inputs) != 2 {
+		return nil, nil
+	}
 	centred, root := c.made(c.inputs[0], "Sub", 2), c.made(c.inputs[1], "Sqrt", 1)
 	if centred == nil || root == nil {
 		return nil, nil
@@ -135,6 +141,23 @@ func (c *call) fusedNorm() (*value, error) {
 		return nil, err
 	}
 	return c.ownNorm(v, axes, epsilon, nil, nil)
+}
+
+// fusedSoftplus is PyTorch's softplus, x itself from a threshold on, where softplus differs from it by
+// less than 1e-6; nil for other choices.
+func (c *call) fusedSoftplus() (*value, error) {
+	if len(c.inputs) != 3 {
+		return nil, nil
+	}
+	x := c.inputs[1]
+	above, smooth := c.made(c.inputs[0], "Greater", 2), c.made(c.inputs[2], "Softplus", 1)
+	if above == nil || smooth == nil || above.inputs[0] != x || smooth.inputs[0] != x || c.in[2].failed != nil {
+		return nil, nil
+	}
+	if threshold, ok := c.number(above.inputs[1]); !ok || threshold < 14 {
+		return nil, nil
+	}
+	return c.handed(c.in[2]), nil
 }
 
 // mean is the ReduceMean that gives a value and keeps its axes.

@@ -130,7 +130,19 @@ func check(t *testing.T, f *checkpoints.File, g golden) {
 	for _, v := range grad {
 		got = append(got, float64(v))
 	}
-	near(t, "gradient", got, g.Grad)
+	if os.Getenv("ONNX_GOLDEN") == "" {
+		near(t, "gradient", got, g.Grad)
+		return
+	}
+	// In networks of a hundred layers a ReLU's input may round to either side of 0: PyTorch's gradients in
+	// float32 and in float64 differ by 1 % in norm.
+	var off, norm float64
+	for i, v := range g.Grad {
+		off, norm = off+(got[i]-v)*(got[i]-v), norm+v*v
+	}
+	if off = math.Sqrt(off / norm); !(off <= 0.03) {
+		t.Errorf("gradients differ by %.3g of their norm", off)
+	}
 }
 
 // ended applies the softmax that the file ends with.

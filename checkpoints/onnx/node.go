@@ -120,7 +120,8 @@ func (n *node) target(dims []int, shape *constant) ([]int, error) {
 			return nil, errors.New("the shape is no list of whole numbers")
 		}
 	}
-	size, _ := product(dims)
+	const most = symbolicBatch * maxElements // with the batch
+	size, fits := productTo(dims, most)
 	out, open := slices.Clone(want), -1
 	for i, d := range want {
 		switch {
@@ -130,8 +131,8 @@ func (n *node) target(dims []int, shape *constant) ([]int, error) {
 			open, out[i] = i, 1
 		}
 	}
-	got, ok := product(out)
-	if ok && open >= 0 && got > 0 {
+	got, ok := productTo(out, most)
+	if ok = ok && fits; ok && open >= 0 && got > 0 {
 		out[open] = size / got
 		got *= out[open]
 	}

@@ -110,7 +110,8 @@ func (c *call) instanceNorm() (*value, error) {
 	return c.ownNorm(v, axes, float64(c.float("epsilon", 1e-5)), byChannel(scale, v), byChannel(bias, v))
 }
 
-// groupNorm has a scale for each group before opset 21, for each channel from then on.
+// groupNorm is GroupNormalization of opset 21, with a scale for each channel; before, it had one for each
+// group, and no exporter used it.
 func (c *call) groupNorm() (*value, error) {
 	groups := int(c.int("num_groups", 0))
 	v, err := c.settled(c.in[0])
@@ -125,18 +126,8 @@ func (c *call) groupNorm() (*value, error) {
 		return nil, err
 	}
 	channels := v.size(0)
-	each := func(k *constant) *constant {
-		if k == nil || k.len() != groups || c.node.opset >= 21 {
-			return byChannel(k, v)
-		}
-		from := make([]int, channels)
-		for i := range from {
-			from[i] = i / (channels / groups)
-		}
-		return byChannel(k.pick([]int{channels}, from), v)
-	}
 	return c.normed(v, nn.Node{Op: "groupnorm", Groups: groups}, nn.Shape{H: v.phys.Size() / channels, W: 1, C: channels},
-		float64(c.float("epsilon", 1e-5)), each(scale), each(bias))
+		float64(c.float("epsilon", 1e-5)), byChannel(scale, v), byChannel(bias, v))
 }
 
 // ownNorm normalises each example by the mean and the variance over some axes (the batch's is 0), then

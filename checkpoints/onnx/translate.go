@@ -123,9 +123,10 @@ func (t *translator) node(n *node) error {
 	var values []*value
 	dynamic := false
 	var failed error
+	known := operations[n.op] != nil || folds[n.op] != nil
 	for _, name := range n.inputs {
 		v, c := t.values[name], t.constants[name]
-		if v == nil && c == nil && name != "" {
+		if v == nil && c == nil && name != "" && known {
 			return fmt.Errorf("input %q is computed by nothing before", name)
 		}
 		if v != nil && v.failed != nil {
@@ -134,7 +135,7 @@ func (t *translator) node(n *node) error {
 		dynamic = dynamic || v != nil
 		constants, values = append(constants, c), append(values, v)
 	}
-	if f := fusions[n.op]; f != nil && dynamic && len(n.inputs) == 2 {
+	if f := fusions[n.op]; f != nil && dynamic {
 		v, err := f(&call{translator: t, node: n, in: values, c: constants})
 		if v != nil || err != nil {
 			t.values[n.outputs[0]] = v
@@ -144,7 +145,7 @@ func (t *translator) node(n *node) error {
 	if failed != nil {
 		return failed
 	}
-	if operations[n.op] == nil && folds[n.op] == nil {
+	if !known {
 		return unsupported(n.op)
 	}
 	if len(constants) == 0 || constants[0] == nil && values[0] == nil {

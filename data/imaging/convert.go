@@ -5,6 +5,12 @@ import (
 	"image/color"
 )
 
+// From is an image in memory as Decode gives one in a file; it must not be empty.
+func From(src image.Image, channels int) *Image {
+	m, _ := convert(src, src.Bounds().Dy(), src.Bounds().Dx(), channels)
+	return m
+}
+
 // convert copies a decoded image onto a canvas of h x w, which only a GIF's first frame may fail
 // to fill, and says what it is.
 func convert(src image.Image, h, w, channels int) (*Image, []Conversion) {

@@ -10,9 +10,21 @@ import (
 	"image/gif"
 	_ "image/jpeg" // the formats that Decode reads
 	_ "image/png"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	_ "golang.org/x/image/webp"
 )
+
+// extensions are the endings of files that are taken for images; those of kinds that cannot be read
+// are among them, so that they are not passed over in silence.
+var extensions = []string{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".ppm", ".pgm"}
+
+// Named reports whether a file is an image by its name.
+func Named(file string) bool {
+	return slices.Contains(extensions, strings.ToLower(filepath.Ext(file)))
+}
 
 // MaxPixels bounds an image, so that a small file cannot ask for all of the memory.
 const MaxPixels = 1 << 26

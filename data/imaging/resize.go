@@ -1,6 +1,9 @@
 package imaging
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // Filter is a way to interpolate between pixels.
 type Filter struct {
@@ -144,4 +147,13 @@ func (m *Image) CenterCrop(h, w int) *Image {
 		to.Pix = append(to.Pix, m.Pix[at:at+w*m.C]...)
 	}
 	return to
+}
+
+// Cut scales an image so that its shorter side has `shorter` pixels, and cuts side x side out of the
+// middle: what a data set of image files makes of each.
+func (m *Image) Cut(side, shorter int, f Filter) (*Image, error) {
+	if long := max(m.H, m.W) * shorter / min(m.H, m.W); long > MaxPixels/shorter {
+		return nil, fmt.Errorf("%d x %d pixels become too many with %d on the shorter side", m.W, m.H, shorter)
+	}
+	return m.Shorter(shorter, f).CenterCrop(side, side), nil
 }

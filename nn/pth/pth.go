@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 )
 
 // Tensor is a named array in row-major order.
@@ -33,29 +32,6 @@ type File struct {
 	Notes []string
 }
 
-// Read reads a file's tensors: a dictionary of them, or one that holds such a dictionary as
-// "state_dict", "model", "net" or "model_state_dict". Prefixes that wrappers put before all names
-// ("module.", "_orig_mod.") are taken off.
-func Read(path string) (*File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err // names the path
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is a folder or a device, not a file", path)
-	}
-	out, err := read(f, info.Size())
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w", path, err)
-	}
-	return out, nil
-}
-
 // Is says whether a file that begins like this may be one by torch.save.
 func Is(start []byte) bool {
 	return bytes.HasPrefix(start, zipMagic) || len(start) > 1 && start[0] == 0x80 && start[1] >= 2 && start[1] <= 5
@@ -70,7 +46,10 @@ type file struct {
 	storages map[string]*storage
 }
 
-func read(r io.ReaderAt, size int64) (*File, error) {
+// Read reads the tensors of a file of some size: a dictionary of them, or one that holds such a
+// dictionary as "state_dict", "model", "net" or "model_state_dict". Prefixes that wrappers put before all
+// names ("module.", "_orig_mod.") are taken off.
+func Read(r io.ReaderAt, size int64) (*File, error) {
 	f := &file{r: r, size: size, storages: map[string]*storage{}}
 	start := make([]byte, 4)
 	n, err := r.ReadAt(start, 0)

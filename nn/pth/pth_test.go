@@ -29,7 +29,7 @@ func TestRead(t *testing.T) {
 		t.Fatalf("%d tensors in the golden file", len(want))
 	}
 	for _, name := range []string{"tensors.zip.pth", "tensors.legacy.pth", "tensors.protocol4.pth"} {
-		got, err := Read(testdata(name))
+		got, err := open(testdata(name))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -41,7 +41,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: notes %q", name, got.Notes)
 		}
 	}
-	if f, err := Read(testdata("nosum.pth")); err != nil || !slices.Equal(f.Tensors[0].Data, []float32{1, 1}) {
+	if f, err := open(testdata("nosum.pth")); err != nil || !slices.Equal(f.Tensors[0].Data, []float32{1, 1}) {
 		t.Errorf("a file without checksums: %v, %v", f, err)
 	}
 }
@@ -54,7 +54,7 @@ func TestWrapped(t *testing.T) {
 		"wrapped.legacy.pth": {`the tensors are those under "state_dict"`, `the prefix "module." was taken off all names`},
 		"compiled.pth":       {`the tensors are those under "net"`, `the prefix "_orig_mod." was taken off all names`, `the prefix "module." was taken off all names`},
 	} {
-		f, err := Read(testdata(name))
+		f, err := open(testdata(name))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -84,12 +84,21 @@ func TestForeign(t *testing.T) {
 		"sparse.pth":         "torch._utils._rebuild_sparse_tensor",
 		"script.pth":         "a TorchScript program",
 	} {
-		_, err := Read(testdata(name))
+		_, err := open(testdata(name))
 		foreign, ok := errors.AsType[*ForeignError](err)
-		if !ok || foreign.Class != class || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "nothing of it was executed") {
+		if !ok || foreign.Class != class || !strings.Contains(err.Error(), "nothing of it was executed") {
 			t.Errorf("%s: %v, want a refusal of %q", name, err, class)
 		}
 	}
+}
+
+// open reads a file of this folder's testdata.
+func open(path string) (*File, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Read(bytes.NewReader(content), int64(len(content)))
 }
 
 func TestBadFiles(t *testing.T) {
@@ -98,10 +107,8 @@ func TestBadFiles(t *testing.T) {
 		"list.pth":   "no dictionary of tensors but a list",
 		"none.pth":   `neither at its top nor under ["state_dict" "model" "net" "model_state_dict"]; its keys are "epoch", "note"`,
 		"make.py":    "no file by torch.save",
-		"none":       "no such file",
-		".":          "a folder or a device",
 	} {
-		if _, err := Read(testdata(name)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+		if _, err := open(testdata(name)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
@@ -115,14 +122,14 @@ func TestDamage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, _ := read(bytes.NewReader(whole), int64(len(whole)))
+		want, _ := Read(bytes.NewReader(whole), int64(len(whole)))
 		for n := range whole {
-			if f, err := read(bytes.NewReader(whole[:n]), int64(n)); err == nil {
+			if f, err := Read(bytes.NewReader(whole[:n]), int64(n)); err == nil {
 				t.Fatalf("%s: the first %d of %d bytes are read as %v", name, n, len(whole), f)
 			}
 			damaged := bytes.Clone(whole)
 			damaged[n] ^= 1 << (n % 8)
-			f, err := read(bytes.NewReader(damaged), int64(len(damaged)))
+			f, err := Read(bytes.NewReader(damaged), int64(len(damaged)))
 			if err == nil && strings.Contains(name, ".zip.") && !reflect.DeepEqual(f, want) {
 				t.Fatalf("%s: byte %d changed, and it is read as %v", name, n, f)
 			}
@@ -141,7 +148,7 @@ func TestMemory(t *testing.T) {
 		return claims("}X\x01\x00\x00\x00wctorch._utils\n_rebuild_tensor_v2\n(" + storage + offset + shape + stride + "\x89}tRs.\x80\x02]X\x01\x00\x00\x000a.\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80?\x00\x00\x00@")
 	}
 	valid := tensor("K\x00", "K\x02\x85", "K\x01\x85")
-	f, err := read(bytes.NewReader(valid), int64(len(valid)))
+	f, err := Read(bytes.NewReader(valid), int64(len(valid)))
 	if err != nil || !slices.Equal(f.Tensors[0].Data, []float32{1, 2}) {
 		t.Fatalf("the file that the others are made of: %v, %v", f, err)
 	}
@@ -161,7 +168,7 @@ func TestMemory(t *testing.T) {
 		"a negative size":           {tensor("K\x00", "J\xff\xff\xff\xff\x85", "K\x01\x85"), "no list of numbers from 0"},
 		"a stride too many":         {tensor("K\x00", "K\x02\x85", "K\x01K\x01\x86"), "of shape [2] and strides [1 1]"},
 	} {
-		if _, err := read(bytes.NewReader(c.file), int64(len(c.file))); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Read(bytes.NewReader(c.file), int64(len(c.file))); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
@@ -180,7 +187,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(content)
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		file, err := read(bytes.NewReader(content), int64(len(content)))
+		file, err := Read(bytes.NewReader(content), int64(len(content)))
 		if err != nil {
 			return
 		}

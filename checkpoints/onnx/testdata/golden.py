@@ -162,6 +162,77 @@ class Gated(nn.Module):
         return self.fc2(self.gelu(self.fc1(F.silu(self.depth(F.silu(self.conv(x)))).flatten(1))))
 
 
+class Gates(nn.Module):
+    """Products and quotients of two computed values: squeeze-and-excitation, hard functions, a gate for each
+    position, another for the whole image, and for features."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.down, self.up, self.place = nn.Conv2d(2, 6, 3), nn.Conv2d(6, 3, 1), nn.Conv2d(3, 6, 1), nn.Conv2d(6, 1, 1)
+        self.fc1, self.fc2, self.all = nn.Linear(54, 8), nn.Linear(54, 8), nn.Linear(54, 1)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x):
+        y = F.hardswish(self.conv(x))
+        y = y * F.hardsigmoid(self.up(F.relu(self.down(F.adaptive_avg_pool2d(y, 1)))))
+        y = torch.sigmoid(self.place(y)) * y / (1 + y.abs())
+        y = y.flatten(1)
+        z = self.fc1(y) * torch.tanh(self.fc2(y)) / (1.5 + self.fc2(y) ** 2)
+        return self.out(z * torch.sigmoid(self.all(y)) - 0.1 / (2 + z**3))
+
+
+class Functions(nn.Module):
+    """Functions of one variable, largest and smallest of two."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(2, 4, 1)] + [nn.Conv2d(4, 4, 1) for _ in range(6)])
+        self.prelu, self.fc = nn.PReLU(4), nn.Linear(16, 3)
+
+    def forward(self, x):
+        for conv, f in zip(self.convs, [F.elu, F.selu, F.softplus, F.mish, F.softsign, lambda v: F.celu(v, 0.7), self.prelu]):
+            x = f(conv(x))
+        y = F.gelu(x, approximate="tanh") + F.gelu(x * 2) / 3
+        y = torch.maximum(torch.minimum(y, x * 0.5), y * 0.25) + y.clamp(-0.5, 1.0)
+        return self.fc(F.elu(y, 0.5).flatten(1))
+
+
+class Norms(nn.Module):
+    """Statistics of each example: layer norm over channels, positions or all, group and instance norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.group, self.instance = nn.Conv2d(2, 6, 3), nn.GroupNorm(3, 6), nn.InstanceNorm2d(6, affine=True)
+        self.last, self.all, self.plain = nn.LayerNorm(6), nn.LayerNorm([6, 3, 3]), nn.LayerNorm(54, elementwise_affine=False)
+        self.up, self.down, self.fc, self.ln = nn.Linear(6, 12), nn.Linear(12, 6), nn.Linear(54, 8), nn.LayerNorm(8)
+        self.scale, self.out = nn.Parameter(torch.linspace(0.5, 1, 6).view(6, 1, 1)), nn.Linear(8, 3)
+
+    def forward(self, x):
+        y = self.instance(self.group(self.conv(x)))
+        z = self.down(F.gelu(self.up(self.last(y.permute(0, 2, 3, 1))))).permute(0, 3, 1, 2)  # as in ConvNeXt
+        y = self.all(y + self.scale * z)
+        return self.out(self.ln(self.fc(self.plain(y.flatten(1)))))
+
+
+class Parts(nn.Module):
+    """Halves of channels, shuffled (ShuffleNet), single ones, and means along one axis each."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.depth, self.mix, self.fc = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=8, padding=1), nn.Conv2d(8, 8, 1), nn.Linear(13, 3)
+
+    def forward(self, x):
+        x = torch.cat([x[:, 2:3] * 0.5, x[:, 0:1] + 0.1, x[:, 1].unsqueeze(1)], 1)
+        a, b = self.conv(x).chunk(2, 1)
+        y = torch.cat([a, F.relu(b)], 1)
+        y = y.view(-1, 2, 4, 3, 3).transpose(1, 2).reshape(-1, 8, 3, 3)
+        y = self.depth(y)
+        y = y.view(-1, 4, 2, 3, 3).transpose(1, 2).reshape(-1, 8, 3, 3)
+        a, b, c = self.mix(y).split([2, 5, 1], 1)
+        y = torch.cat([c, a, b[:, 1:5:2], b, torch.index_select(y, 1, torch.tensor([6, 0, 6]))], 1)
+        return self.fc(y.mean((2, 3)))
+
+
 class MLP(nn.Module):
     def __init__(self):
         super().__init__()
@@ -252,6 +323,34 @@ def keep():
         f.write(json.dumps(cases).encode())
 
 
+def plain():
+    """Operations that no exporter of ours writes so: attributes of old opsets, several inputs, constants first."""
+    n = helper.make_node
+    w = {"w": normal(4, 2, 3, 3), "c": normal(4, 1, 1), "k": np.array(0.3, np.float32), "g": rng.uniform(0.5, 2, 4).astype(np.float32), "h": normal(4), "two": np.array(2, np.float32),
+         "fc": normal(36, 3), "half": np.array(0.5, np.float32), "at": np.array(1, np.int64)}
+    save("plain", [
+        n("Conv", ["x", "w"], ["a"]), n("GroupNormalization", ["a", "g", "h"], ["b"], num_groups=2),
+        n("Split", ["b"], ["p", "q"], axis=1, num_outputs=2), n("Sum", ["p", "k", "q"], ["s"]), n("Concat", ["q", "s"], ["t"], axis=1),
+        n("Max", ["t", "c"], ["u"]), n("Min", ["u", "k", "b"], ["v"]), n("Pow", ["v", "two"], ["v2"]), n("Sub", ["half", "v2"], ["d"]), n("Neg", ["d"], ["e"]),
+        n("HardSigmoid", ["e"], ["f"], alpha=0.3, beta=0.4), n("Softplus", ["b"], ["sp"]), n("Div", ["k", "sp"], ["r"]), n("Mul", ["f", "r"], ["m"]),
+        n("Identity", ["m"], ["i"]),
+        n("Gather", ["i", "at"], ["row"], axis=1), n("Unsqueeze", ["row", "axis"], ["row1"]), n("Mul", ["i", "row1"], ["o"]),
+        n("Flatten", ["o"], ["fl"]), n("MatMul", ["fl", "fc"], ["out"]),
+    ], [info("x", "N", 2, 5, 5)], [info("out", "N", 3)], {**w, "axis": np.array([1], np.int64)}, 21, ir=10)
+    finish("plain", [5, 5, 2])
+
+
+def more():
+    global rng
+    rng = np.random.default_rng(9)
+    for name, net, shape in [("gates", Gates(), [5, 5, 2]), ("functions", Functions(), [2, 2, 2]), ("norms", Norms(), [5, 5, 2]), ("parts", Parts(), [5, 5, 3])]:
+        export(name + "_old", net, shape, opset=13)
+        export(name + "_new", net, shape, new=True, opset=21 if name == "norms" else 18)
+    export("gates_fixed", Gates(), [5, 5, 2], new=True, dynamic=False)
+    export("norms_17", Norms(), [5, 5, 2], opset=17)
+    plain()
+
+
 def main():
     os.chdir(os.path.dirname(os.path.abspath(__file__)))
     torch.set_num_threads(1)
@@ -272,6 +371,7 @@ def main():
     shape_idiom()
     external()
     verification()
+    more()
     keep()
 
 
