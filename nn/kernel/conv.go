@@ -130,11 +130,11 @@ func (c Conv) denseForward(y, x, packed, bias []float32, relu bool, scratch []fl
 		rows: oh * ow, width: ow, left: ow,
 		aStep: c.Stride * c.C, aWrap: c.Stride * (stride - ow*c.C),
 		yStep: c.Out,
-		inner: c.KW * c.C, aOuter: stride, aK: 1, bK: panel,
+		inner: c.KW * c.C, aOuter: stride, aK: 1, bK: panel, bPanel: c.taps() * panel,
 	}
 	lines := blockLines(c.KH, t.inner)
-	for p := range panels(c.Out) {
-		t.cols = min(panel, c.Out-p*panel)
+	for p := 0; p < panels(c.Out); p += current.wide {
+		t.cols = min(current.wide*panel, c.Out-p*panel)
 		t.y = y[p*panel:]
 		t.bias = nil
 		if bias != nil {
@@ -144,7 +144,7 @@ func (c Conv) denseForward(y, x, packed, bias []float32, relu bool, scratch []fl
 		for ky := 0; ky < c.KH; ky += lines {
 			t.outer = min(lines, c.KH-ky)
 			t.a, t.b = a[ky*stride:], b[ky*t.inner*panel:]
-			t.ahead = t.b[t.outer*t.inner*panel:]
+			t.ahead = t.following(t.b, (c.KH-ky)*t.inner)
 			t.accumulate = ky > 0
 			t.rectified = relu && ky+t.outer == c.KH
 			current.tile(t)

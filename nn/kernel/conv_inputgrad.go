@@ -221,17 +221,17 @@ func (c Conv) phaseGrad(dx, a, b []float32, v, h phase, stride int) {
 		rows: v.count * h.count, width: h.count, left: h.count,
 		aStep: depth, aWrap: stride - h.count*depth,
 		yStep: c.Stride * c.C, yWrap: xWrap,
-		inner: h.taps * depth, aOuter: stride, aK: 1, bK: panel,
+		inner: h.taps * depth, aOuter: stride, aK: 1, bK: panel, bPanel: v.taps * h.taps * depth * panel,
 	}
 	lines := blockLines(v.taps, t.inner)
 	k := v.taps * t.inner
-	for p := range panels(c.C) {
-		t.cols = min(panel, c.C-p*panel)
+	for p := 0; p < panels(c.C); p += current.wide {
+		t.cols = min(current.wide*panel, c.C-p*panel)
 		t.y = dx[p*panel:]
 		for ky := 0; ky < v.taps; ky += lines {
 			t.outer = min(lines, v.taps-ky)
 			t.a, t.b = a[ky*stride:], b[(p*k+ky*t.inner)*panel:]
-			t.ahead = t.b[t.outer*t.inner*panel:]
+			t.ahead = t.following(t.b, k-ky*t.inner)
 			t.accumulate = ky > 0
 			current.tile(t)
 		}

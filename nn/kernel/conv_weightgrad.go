@@ -134,10 +134,10 @@ func (w *weightPiece) pad(x []float32) {
 func (w *weightPiece) block(dy []float32, n, y0, y1 int) {
 	ow := w.OutW()
 	k := n * (y1 - y0) * ow
-	t := tile{yStep: w.Out, bK: panel, aStep: 1, outer: 1, inner: k, accumulate: w.filled}
+	t := tile{yStep: w.Out, bK: panel, bPanel: k * panel, aStep: 1, outer: 1, inner: k, accumulate: w.filled}
 	rest := w.rest
 	if w.unpacked {
-		t.bK = w.Out
+		t.bK, t.bPanel = w.Out, panel
 	} else if w.columns == nil {
 		w.columns = rest[:panels(w.Out)*k*panel]
 		w.rest = rest[len(w.columns):]
@@ -155,13 +155,13 @@ func (w *weightPiece) block(dy []float32, n, y0, y1 int) {
 			t.outer, t.inner, t.aOuter, t.aK = y1-y0, ow, w.Stride*w.stride, w.Stride*w.C
 		}
 		to := w.dw[(ky*w.line+first)*w.Out:]
-		for p := w.firstPanel; p < w.endPanel; p++ {
-			t.y, t.cols = to[p*panel:], min(panel, w.Out-p*panel)
+		for p := w.firstPanel; p < w.endPanel; p += current.wide {
+			t.y, t.cols = to[p*panel:], min(current.wide*panel, min(w.endPanel*panel, w.Out)-p*panel)
 			if w.unpacked {
 				t.b = dy[y0*ow*w.Out+p*panel:]
 			} else {
 				t.b = w.columns[p*k*panel:]
-				t.ahead = t.b[k*panel:]
+				t.ahead = t.following(t.b, k)
 			}
 			current.tile(t)
 		}

@@ -63,16 +63,20 @@ func multiply(y, x, b, bias []float32, rows, k, n int, relu bool) {
 	size := (k + blocks - 1) / blocks
 	m := multiplication{y: y, x: x, b: b[:panels(n)*panel*k], bias: bias, rows: rows, k: k, n: n, relu: relu}
 	if rows*k <= residentValues {
-		for p := range panels(n) {
+		for p := 0; p < panels(n); p += current.wide {
 			for i := 0; i < k; i += size {
-				m.block(p, i, size, (p*k+i)+size)
+				next := p*k + i + size
+				if i+size >= k {
+					next = (p + current.wide) * k
+				}
+				m.block(p, i, size, next)
 			}
 		}
 		return
 	}
 	for i := 0; i < k; i += size {
-		for p := range panels(n) {
-			m.block(p, i, size, (p+1)*k+i)
+		for p := 0; p < panels(n); p += current.wide {
+			m.block(p, i, size, (p+current.wide)*k+i)
 		}
 	}
 }
@@ -84,15 +88,16 @@ type multiplication struct {
 	relu          bool
 }
 
-// block multiplies the columns of x from i on with panel p; the line of b at next comes after.
+// block multiplies the columns of x from i on with the panels of a tile from p on; the line of b at next
+// comes after.
 func (m *multiplication) block(p, i, size, next int) {
 	t := tile{
 		a: m.x[i:], b: m.b[(p*m.k+i)*panel:], y: m.y[p*panel:],
 		ahead: m.b[min(next*panel, len(m.b)):],
 		rows:  m.rows, width: m.rows, left: m.rows,
 		aStep: m.k, yStep: m.n,
-		outer: 1, inner: min(size, m.k-i), aK: 1, bK: panel,
-		cols:       min(panel, m.n-p*panel),
+		outer: 1, inner: min(size, m.k-i), aK: 1, bK: panel, bPanel: m.k * panel,
+		cols:       min(current.wide*panel, m.n-p*panel),
 		accumulate: i > 0, rectified: m.relu && i+size >= m.k,
 	}
 	if m.bias != nil {

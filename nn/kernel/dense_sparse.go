@@ -1,6 +1,6 @@
 package kernel
 
-// sparseRows multiplies the non-zeros of a part of each row with up to four panels of b:
+// sparseRows multiplies the non-zeros of a part of each row with some panels of b:
 //
 //	to[row][n] = add[row][n] + (from[row][n] + sum over e of values[e] * b[n/16][offsets[e] + n%16])
 //
@@ -9,7 +9,8 @@ package kernel
 type sparseRows struct {
 	list                      nonZeros
 	starts                    []int32
-	b, ahead, from, add, to   []float32 // from ahead on b is fetched early
+	b, ahead, from, add, to   []float32
+	fetches                   int // lines from ahead on that are fetched early
 	rows, startStep           int
 	bPanel                    int
 	fromStep, addStep, toStep int
@@ -17,47 +18,47 @@ type sparseRows struct {
 	rectified                 bool
 }
 
-// groupPanels is the number of panels that are computed side by side, partLines the number of their
-// lines that stay in the first-level cache while all rows meet them. (It holds more; but in layers
-// with sizes of powers of two the panels crowd the same sets.)
+// Bounds of what implementations choose as group and part: side by side in the first-level cache lie
+// that many lines of that many panels. (It holds more; but in layers with sizes of powers of two the
+// panels crowd the same sets.)
 const (
-	groupPanels = 4
-	partLines   = 80
+	mostGroup = 8
+	leastPart = 48
 )
 
-var zeros [groupPanels * panel]float32
+var zeros [mostGroup * panel]float32
 
 // place says where a part is: first or last in its block, and whether in a later block.
 type place struct{ first, last, later bool }
 
-// parts cuts k products into the blocks of multiply, and those into parts; it calls f for the n
-// products from i on.
-func parts(k int, f func(i, n int, at place)) {
+// parts cuts k products into the blocks of multiply, and those into parts of some lines; it calls f for
+// the n products from i on.
+func parts(k, lines int, f func(i, n int, at place)) {
 	blocks := (k + blockTaps - 1) / blockTaps
 	size := (k + blocks - 1) / blocks
 	for i := 0; i < k; i += size {
 		end := min(i+size, k)
-		for j := i; j < end; j += partLines {
-			f(j, min(partLines, end-j), place{first: j == i, last: j+partLines >= end, later: i > 0})
+		for j := i; j < end; j += lines {
+			f(j, min(lines, end-j), place{first: j == i, last: j+lines >= end, later: i > 0})
 		}
 	}
 }
 
 // countParts is the number of parts of k products.
-func countParts(k int) (n int) {
-	parts(k, func(int, int, place) { n++ })
+func countParts(k, lines int) (n int) {
+	parts(k, lines, func(int, int, place) { n++ })
 	return n
 }
 
-// sparseScratch is the number of values that sparseMultiply takes.
+// sparseScratch is the number of values that sparseMultiply takes at most.
 func sparseScratch(rows, k int) int {
-	return 2*(rows*k+lanes) + rows*(countParts(k)+1) + rows*groupPanels*panel
+	return 2*(rows*k+lanes) + rows*(countParts(k, leastPart)+1) + rows*mostGroup*panel
 }
 
 // Smaller products are not worth a list.
 const (
 	leastDepth      = 256
-	leastColumns    = groupPanels * panel
+	leastColumns    = 4 * panel
 	leastSparseRows = 4 // fewer only wait for the weights
 )
 
@@ -72,16 +73,16 @@ func listRows(x, scratch []float32, rows, k, n int) (l nonZeros, ok bool) {
 
 // listAllRows lists the non-zeros of x [rows,k], row by row and part by part, and counts them.
 func listAllRows(x, scratch []float32, rows, k int) (l nonZeros, count int) {
-	size, width := rows*k+lanes, countParts(k)+1
+	size, width := rows*k+lanes, countParts(k, current.part)+1
 	l = nonZeros{
 		values: scratch[:size], offsets: integers(scratch[size : 2*size]),
 		starts: integers(scratch[2*size:][:rows*width]), width: width,
-		partial: scratch[2*size+rows*width:][:rows*groupPanels*panel],
+		partial: scratch[2*size+rows*width:][:rows*current.group*panel],
 	}
 	at := 0
 	for r := range rows {
 		starts := l.starts[r*width:]
-		parts(k, func(i, n int, _ place) {
+		parts(k, current.part, func(i, n int, _ place) {
 			at = current.nonZeros(l, starts[:1], x[r*k+i:][:n], at, n)
 			starts = starts[1:]
 		})
@@ -92,11 +93,11 @@ func listAllRows(x, scratch []float32, rows, k int) (l nonZeros, count int) {
 
 // sparseMultiply is multiply from the list of x. The sums have the order and the blocks of multiply.
 func sparseMultiply(y []float32, l nonZeros, b, bias []float32, rows, k, n int, relu bool) {
-	for p := 0; p < panels(n); p += groupPanels {
-		s := sparseRows{list: l, rows: rows, startStep: l.width, bPanel: k * panel, panels: min(groupPanels, panels(n)-p)}
+	for p := 0; p < panels(n); p += current.group {
+		s := sparseRows{list: l, rows: rows, startStep: l.width, bPanel: k * panel, fetches: current.part, panels: min(current.group, panels(n)-p)}
 		width := s.panels * panel
 		part := 0 // the closure does not escape: nothing is allocated
-		parts(k, func(i, lines int, at place) {
+		parts(k, current.part, func(i, lines int, at place) {
 			s.starts = l.starts[part:]
 			part++
 			s.b = b[(p*k+i)*panel:]

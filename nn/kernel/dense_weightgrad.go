@@ -98,13 +98,13 @@ func (d Dense) denseWeightGrad(dw, x, columns []float32, rows, first, end int, s
 			t := tile{
 				a:    scratch,
 				rows: m, width: m, left: m,
-				aStep: 1, yStep: d.Out, outer: 1, inner: size, aK: m, bK: panel,
+				aStep: 1, yStep: d.Out, outer: 1, inner: size, aK: m, bK: panel, bPanel: lines * panel,
 				accumulate: from > 0,
 			}
-			for p := range panels(d.Out) {
+			for p := 0; p < panels(d.Out); p += current.wide {
 				t.b, t.y = columns[(p*lines+from)*panel:], dw[i*d.Out+p*panel:]
-				t.ahead = columns[min(p+1, panels(d.Out)-1)*lines*panel:]
-				t.cols = min(panel, d.Out-p*panel)
+				t.ahead = columns[min(p+current.wide, panels(d.Out)-1)*lines*panel:]
+				t.cols = min(current.wide*panel, d.Out-p*panel)
 				current.tile(t)
 			}
 		}

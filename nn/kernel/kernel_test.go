@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -18,12 +19,17 @@ func TestUse(t *testing.T) {
 		}
 	}
 	before := Current()
-	for name, want := range map[string]string{
-		"avx512":   `"avx512" kernels are not part of this program yet; use one of: `,
+	wants := map[string]string{
 		"sse9":     `unknown kernels "sse9"; use one of: `,
 		"":         `unknown kernels ""; use one of: `,
 		"Portable": `unknown kernels "Portable"; use one of: `,
-	} {
+	}
+	for name, needs := range map[string]string{"avx2": "AVX2 and FMA", "avx512": "AVX-512 F, BW, DQ and VL"} {
+		if !slices.Contains(Implementations(), name) {
+			wants[name] = fmt.Sprintf("this processor cannot run %q kernels (%s are needed); use one of: ", name, needs)
+		}
+	}
+	for name, want := range wants {
 		if err := Use(name); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), "portable") {
 			t.Errorf("Use(%q) = %v, want %q and a list", name, err, want)
 		}

@@ -9,50 +9,66 @@ import (
 // native returns what this processor can run besides portable Go. (cpu also checks that the
 // operating system saves the wide registers.)
 func native() []*implementation {
-	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
-		return []*implementation{avx2}
+	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA {
+		return nil
 	}
-	return nil
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL {
+		return []*implementation{avx512, avx2}
+	}
+	return []*implementation{avx2}
 }
 
-var avx2 = &implementation{
-	name:       "avx2",
-	lineShare:  700,
-	rowsShare:  500,
-	sparse:     sparseAVX2,
-	sparseRows: sparseRowsAVX2,
-	windowSums: windowSumsAVX2,
-	count:      vectorCountNonZeros,
-	nonZeros:   vectorNonZeros,
-	tile:       tileAVX2,
-	dots:       dotsAVX2,
-	relu:       vectorReLU,
-	reluGrad:   vectorReLUGrad,
-	add:        vectorAdd,
-	scale:      vectorScale,
-	axpy:       vectorAxpy,
-	affine:     vectorAffine,
-	columnSum:  vectorColumnSum,
-	copyRuns:   vectorCopyRuns,
-	finite:     vectorFinite,
-	signStep:   vectorSignStep,
-	momentum:   vectorMomentum,
-	adam:       vectorAdam,
-	maxPool2:   vectorMaxPool2,
-	unpool2:    vectorUnpool2,
-	peak: func(n int) float64 {
-		peakAVX2(n)
-		return float64(n) * 12 * 8 * 2
-	},
+var avx2 = func() *implementation {
+	im := &implementation{
+		name:       "avx2",
+		wide:       1,
+		lineShare:  700,
+		rowsShare:  500,
+		group:      4,
+		part:       80,
+		sparse:     sparseAVX2,
+		sparseRows: sparseRowsAVX2,
+		windowSums: windowSumsAVX2,
+		nonZeros:   nonZerosNarrow,
+		tile:       tileAVX2,
+		dots:       dotsAVX2,
+		affine:     vectorAffine,
+		copyRuns:   vectorCopyRuns,
+		maxPool2:   vectorMaxPool2,
+		unpool2:    vectorUnpool2,
+		peak: func(n int) float64 {
+			peakAVX2(n)
+			return float64(n) * 12 * 8 * 2
+		},
+		winogradInput:   winogradInputAVX2,
+		winogradOutput:  winogradOutputAVX2,
+		winogradWeights: winogradWeightsAVX2,
+	}
+	loopsAVX2.use(im)
+	normAVX2.use(im)
+	return im
+}()
 
-	normSums:      vectorNormSums,
-	normalize:     vectorNormalize,
-	normalizeGrad: vectorNormalizeGrad,
-
-	winogradInput:   winogradInputAVX2,
-	winogradOutput:  winogradOutputAVX2,
-	winogradWeights: winogradWeightsAVX2,
-}
+// avx512 is avx2 but for what gains from twice the width and twice the registers. It was run, and its
+// bits compared, in an emulator alone: the shares, groups and parts are estimates.
+var avx512 = func() *implementation {
+	im := new(implementation)
+	*im = *avx2
+	im.name = "avx512"
+	im.wide = 2
+	im.lineShare, im.rowsShare = 450, 400
+	im.group, im.part = 8, leastPart
+	im.sparse, im.sparseRows, im.windowSums = sparseAVX512, sparseRowsAVX512, windowSumsAVX512
+	im.nonZeros, im.tile = nonZerosWide, tileAVX512
+	im.peak = func(n int) float64 {
+		peakAVX512(n)
+		return float64(n) * 12 * 16 * 2
+	}
+	im.winogradInput, im.winogradOutput, im.winogradWeights = winogradInputAVX512, winogradOutputAVX512, winogradWeightsAVX512
+	loopsAVX512.use(im)
+	normAVX512.use(im)
+	return im
+}()
 
 const floatBytes = 4
 
@@ -87,12 +103,17 @@ func tileAVX2(t tile) {
 	t.runAVX2(height, n-taller)
 }
 
+// tilesAVX2 are the tiles by height.
+var tilesAVX2 = [...]func(a, b, y, bias *float32, mask *int32, tiles, width, left, aStep, aWrap, yStep, yWrap, outer, inner, aSkip, aK, bK int, ahead *float32, aheadStep, accumulate int, floor float32){
+	1: tile1AVX2, 2: tile2AVX2, 3: tile3AVX2, 4: tile4AVX2, 5: tile5AVX2, tileRows: tile6AVX2,
+}
+
 // check panics where the tile would read or write beyond its slices.
 func (t *tile) check() {
 	a, y := t.offsets(t.rows - 1)
 	_ = t.y[y+t.cols-1]
 	_ = t.a[a+(t.outer-1)*t.aOuter+(t.inner-1)*t.aK]
-	_ = t.b[(t.outer*t.inner-1)*t.bK+panel-1]
+	_ = t.b[(t.outer*t.inner-1)*t.bK+(panels(t.cols)-1)*t.bPanel+panel-1]
 	if t.bias != nil {
 		_ = t.bias[t.cols-1]
 	}
@@ -100,19 +121,6 @@ func (t *tile) check() {
 
 // runAVX2 computes the first n tiles of the given height.
 func (t *tile) runAVX2(height, n int) {
-	f := tile6AVX2
-	switch height {
-	case 1:
-		f = tile1AVX2
-	case 2:
-		f = tile2AVX2
-	case 3:
-		f = tile3AVX2
-	case 4:
-		f = tile4AVX2
-	case 5:
-		f = tile5AVX2
-	}
 	bias, mask, floor, accumulate := &noBias[0], (*int32)(nil), unbounded, 0
 	if t.bias != nil {
 		bias = &t.bias[0]
@@ -130,7 +138,7 @@ func (t *tile) runAVX2(height, n int) {
 	if len(t.ahead) > 0 { // all tiles together fetch as much as this block holds
 		ahead, aheadStep = &t.ahead[0], t.bK*floatBytes*height/t.rows
 	}
-	f(&t.a[0], &t.b[0], &t.y[0], bias, mask, n, t.width, t.left,
+	tilesAVX2[height](&t.a[0], &t.b[0], &t.y[0], bias, mask, n, t.width, t.left,
 		t.aStep*floatBytes, t.aWrap*floatBytes, t.yStep*floatBytes, t.yWrap*floatBytes,
 		t.outer, t.inner, (t.aOuter-t.inner*t.aK)*floatBytes, t.aK*floatBytes, t.bK*floatBytes,
 		ahead, aheadStep, accumulate, floor)

@@ -2,9 +2,12 @@ package kernel
 
 var portable = &implementation{
 	name:       "portable",
+	wide:       1,
 	linear:     true,
 	lineShare:  850,
 	rowsShare:  850,
+	group:      4,
+	part:       80,
 	sparse:     portableSparse,
 	sparseRows: portableSparseRows,
 	windowSums: portableWindowSums,

@@ -35,8 +35,8 @@ type sparse struct {
 	accumulate, rectified bool
 }
 
-// maxPanels is the number of panels that are computed side by side.
-const maxPanels = 2
+// maxPanels is the most panels that are computed side by side.
+const maxPanels = 4
 
 func (m image) partialSize() int { return (m.width + 1) * maxPanels * panel }
 

@@ -4,14 +4,15 @@ package kernel
 // panels of this width, the last one padded with zeros.
 const panel = 16
 
-// tile describes a product of matrices, rows x up to 16 columns:
+// tile describes a product of matrices, rows x the columns of one panel, or of as many as the
+// implementation's tiles may have:
 //
-//	y[row][n] (+)= bias[n] + sum over o < outer, k < inner of a[row + o*aOuter + k*aK] * b[(o*inner+k)*bK + n]
+//	y[row][n] (+)= bias[n] + sum over o < outer, k < inner of a[row + o*aOuter + k*aK] * b[(o*inner+k)*bK + n/16*bPanel + n%16]
 //
 // for n < cols. Rows lie on a grid: after each one, a and y advance by their steps, and at the end
 // of a line of width rows also by their wraps; left rows remain on the first line. So the rows may
 // be the pixels of an image, the taps of a filter, or the examples of a batch. Distances count
-// float32 values. b must be readable for all 16 columns of each k.
+// float32 values. b must be readable for all 16 columns of each panel and k.
 type tile struct {
 	a, b, y, bias         []float32 // bias may be nil
 	ahead                 []float32 // what will be read as b next, to be fetched early; may be empty
@@ -19,7 +20,8 @@ type tile struct {
 	aStep, aWrap          int
 	yStep, yWrap          int
 	outer, inner          int
-	aOuter, aK, bK        int
+	aOuter, aK            int
+	bK, bPanel            int
 	cols                  int
 	accumulate, rectified bool // add to what y holds; then apply ReLU
 }
@@ -81,6 +83,16 @@ func packTransposed(dst, w []float32, k, n int) {
 			}
 		}
 	}
+}
+
+// following returns what a tile reads after b, of which each panel has some more lines: those, or, where
+// none are left after this tile, the panels behind.
+func (t *tile) following(b []float32, lines int) []float32 {
+	n := t.outer * t.inner
+	if n == lines {
+		n += (panels(t.cols) - 1) * t.bPanel / panel
+	}
+	return b[n*t.bK:]
 }
 
 // offsets are the distances of row n from the first in a and y.

@@ -76,7 +76,7 @@ func apart(rows, cols int) int { return roundUp(rows*cols, panel) + panel }
 
 func (w winograd) scratch() int {
 	n := w.block()
-	return patchSize * (apart(n, w.in) + apart(n, w.out) + max(w.in, w.out) + lanes)
+	return patchSize * (apart(n, w.in) + apart(n, w.out) + max(w.in, w.out) + panel)
 }
 
 // matrix is the distance of the 36 matrices of the transformed weights, each of which is in panels.
@@ -113,7 +113,7 @@ func (w winograd) newBlock(n int, bias []float32, relu bool, scratch []float32) 
 		return part
 	}
 	b.v, b.m = take(patchSize*b.vStep), take(patchSize*b.mStep)
-	b.registers, b.patch = take(patchSize*lanes), take(patchSize*max(w.in, w.out))
+	b.registers, b.patch = take(patchSize*panel), take(patchSize*max(w.in, w.out))
 	return b
 }
 
@@ -165,17 +165,16 @@ func (b *winogradBlock) read(i int, x []float32, n int) {
 func (b *winogradBlock) multiply(packed []float32, count int) {
 	blocks := (b.in + blockTaps - 1) / blockTaps
 	size := (b.in + blocks - 1) / blocks
-	t := tile{rows: count, width: count, left: count, aStep: b.in, yStep: b.out, outer: 1, aK: 1, bK: panel}
+	t := tile{rows: count, width: count, left: count, aStep: b.in, yStep: b.out, outer: 1, aK: 1, bK: panel, bPanel: b.in * panel}
 	for i := range patchSize {
-		packed := packed[i*b.matrix():]
-		for p := range panels(b.out) {
-			t.cols = min(panel, b.out-p*panel)
+		weights := packed[i*b.matrix():]
+		for p := 0; p < panels(b.out); p += current.wide {
+			t.cols = min(current.wide*panel, b.out-p*panel)
 			t.y = b.m[i*b.mStep+p*panel:]
 			for k := 0; k < b.in; k += size {
 				t.inner = min(size, b.in-k)
-				t.a, t.b = b.v[i*b.vStep+k:], packed
-				packed = packed[t.inner*panel:]
-				t.ahead = packed
+				t.a, t.b = b.v[i*b.vStep+k:], weights[(p*b.in+k)*panel:]
+				t.ahead = t.following(t.b, b.in-k)
 				t.accumulate = k > 0
 				current.tile(t)
 			}

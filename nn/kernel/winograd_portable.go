@@ -17,7 +17,7 @@ const (
 type winogradInput struct {
 	v, x                 []float32
 	step, line, channels int       // channels are whole vectors
-	registers            []float32 // scratch for a patch of one vector
+	registers            []float32 // scratch for a patch of 16 channels
 }
 
 // winogradOutput describes the transform of a patch of products, for each channel c:
@@ -30,7 +30,7 @@ type winogradOutput struct {
 	step, line, channels int       // channels are whole vectors
 	bias                 []float32 // may be nil
 	rectified            bool
-	registers            []float32 // scratch for a patch of one vector
+	registers            []float32 // scratch for a patch of 16 channels
 }
 
 // winogradWeights describes the transform of filters, for each r < lines and n < cols:

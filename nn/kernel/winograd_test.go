@@ -122,7 +122,13 @@ func FuzzWinograd(f *testing.F) {
 
 // TestWinogradTransforms compares the transforms of all implementations bit by bit.
 func TestWinogradTransforms(t *testing.T) {
-	const channels, step, line = 24, 40, 200
+	for _, channels := range []int{8, 24, 32} {
+		checkTransforms(t, channels)
+	}
+}
+
+func checkTransforms(t *testing.T, channels int) {
+	const step, line = 40, 200
 	r := newRand(1)
 	x, bias := normals(r, patchSide*line), normals(r, channels)
 	m, w := normals(r, patchSize*step), normals(r, 9*100)
@@ -134,7 +140,7 @@ func TestWinogradTransforms(t *testing.T) {
 		x[50*i+8], m[90*i+9], w[100*i+10] = v, v, v
 	}
 	run := func() (all []guarded) {
-		registers := newGuarded(patchSize * lanes)
+		registers := newGuarded(patchSize * panel)
 		v, u, narrow := newGuarded(patchSize*step), newGuarded(patchSize*100), newGuarded(patchSize*100)
 		current.winogradInput(winogradInput{v: v.x, x: x, step: step, line: line, channels: channels, registers: registers.x})
 		current.winogradWeights(winogradWeights{u: u.x, w: w, step: 100, tap: 100, line: 16, lines: 6, cols: 16})

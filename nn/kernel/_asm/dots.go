@@ -62,7 +62,7 @@ func dots(rows, slots int) {
 			VFMADD231PS(from, v[s], acc[i][s])
 		}
 	}
-	ADDQ(Imm(vectorBytes), index)
+	ADDQ(Imm(uint64(vectorBytes)), index)
 	ADDQ(Imm(uint64(slots*vectorBytes)), w)
 	DECQ(inner)
 	JNZ(LabelRef("inner"))

@@ -1,17 +1,11 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
-)
-
-// Predicates of VCMPPS.
-const (
-	unordered   = 0x03
-	lessThan    = 0x11 // false where a NaN is involved
-	greaterThan = 0x1e
-	notEqual    = 0x04 // or unordered
 )
 
 // vectors runs body for n vectors; at addresses the current vector of a pointer.
@@ -20,7 +14,7 @@ func vectors(n reg.GPVirtual, body func(at func(pointer reg.GPVirtual) Mem)) {
 	XORQ(index, index)
 	Label("loop")
 	body(func(p reg.GPVirtual) Mem { return Mem{Base: p, Index: index, Scale: 1} })
-	ADDQ(Imm(vectorBytes), index)
+	ADDQ(Imm(uint64(vectorBytes)), index)
 	DECQ(n)
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()
@@ -30,97 +24,78 @@ func vectors(n reg.GPVirtual, body func(at func(pointer reg.GPVirtual) Mem)) {
 // elementwise generates loops over n vectors of 8 values, n > 0, with the rounding of the portable
 // ones.
 func elementwise() {
-	TEXT("reluAVX2", NOSPLIT, "func(y, x *float32, n int)")
-	Pragma("noescape")
-	Doc("reluAVX2 is portableReLU on n vectors.")
+	function(of("relu"), "func(y, x *float32, n int)",
+		of("relu")+" is portableReLU on n vectors.")
 	y, x, n, floor := gp("y"), gp("x"), gp("n"), zero()
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
-		v := YMM()
+		v := vector()
 		VMAXPS(at(x), floor, v) // of a NaN, the second operand: x
 		VMOVUPS(v, at(y))
 	})
 
-	TEXT("reluGradAVX2", NOSPLIT, "func(dx, y, dy *float32, n int)")
-	Pragma("noescape")
-	Doc("reluGradAVX2 is portableReLUGrad on n vectors.")
+	function(of("reluGrad"), "func(dx, y, dy *float32, n int)",
+		of("reluGrad")+" is portableReLUGrad on n vectors.")
 	dx, y, dy, n, floor := gp("dx"), gp("y"), gp("dy"), gp("n"), zero()
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
-		v := YMM()
-		VCMPPS(Imm(lessThan), at(y), floor, v)
-		VANDPS(at(dy), v, v)
-		VMOVUPS(v, at(dx))
+		VMOVUPS(selectWhere(lessThan, at(y), floor, at(dy)), at(dx))
 	})
 
-	TEXT("addAVX2", NOSPLIT, "func(dst, a, b *float32, n int)")
-	Pragma("noescape")
-	Doc("addAVX2 is portableAdd on n vectors.")
+	function(of("add"), "func(dst, a, b *float32, n int)",
+		of("add")+" is portableAdd on n vectors.")
 	dst, a, b, n := gp("dst"), gp("a"), gp("b"), gp("n")
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
-		v := YMM()
+		v := vector()
 		VMOVUPS(at(a), v)
 		VADDPS(at(b), v, v)
 		VMOVUPS(v, at(dst))
 	})
 
-	TEXT("scaleAVX2", NOSPLIT, "func(dst, x *float32, f float32, n int)")
-	Pragma("noescape")
-	Doc("scaleAVX2 is portableScale on n vectors.")
+	function(of("scale"), "func(dst, x *float32, f float32, n int)",
+		of("scale")+" is portableScale on n vectors.")
 	dst, x, f, n := gp("dst"), gp("x"), broadcast("f"), gp("n")
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
-		v := YMM()
+		v := vector()
 		VMULPS(at(x), f, v)
 		VMOVUPS(v, at(dst))
 	})
 
-	TEXT("axpyAVX2", NOSPLIT, "func(y *float32, f float32, x *float32, n int)")
-	Pragma("noescape")
-	Doc("axpyAVX2 is portableAxpy on n vectors.")
+	function(of("axpy"), "func(y *float32, f float32, x *float32, n int)",
+		of("axpy")+" is portableAxpy on n vectors.")
 	y, f, x, n = gp("y"), broadcast("f"), gp("x"), gp("n")
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
-		v := YMM()
+		v := vector()
 		VMULPS(at(x), f, v)
 		VADDPS(at(y), v, v)
 		VMOVUPS(v, at(y))
 	})
 
-	TEXT("finiteAVX2", NOSPLIT, "func(x *float32, n int) bool")
-	Pragma("noescape")
-	Doc("finiteAVX2 is portableFinite on n vectors.")
+	function(of("finite"), "func(x *float32, n int) bool",
+		of("finite")+" is portableFinite on n vectors.")
 	x, n = gp("x"), gp("n")
 	finite(x, n)
 
-	TEXT("countNonZerosAVX2", NOSPLIT, "func(x *float32, n int) int")
-	Pragma("noescape")
-	Doc("countNonZerosAVX2 is portableCountNonZeros on n vectors.")
+	function(of("countNonZeros"), "func(x *float32, n int) int",
+		of("countNonZeros")+" is portableCountNonZeros on n vectors.")
 	countNonZeros()
 
-	TEXT("signStepAVX2", NOSPLIT, "func(adv, x, grad *float32, step, eps float32, n int)")
-	Pragma("noescape")
-	Doc("signStepAVX2 is portableSignStep on n vectors.")
+	function(of("signStep"), "func(adv, x, grad *float32, step, eps float32, n int)",
+		of("signStep")+" is portableSignStep on n vectors.")
 	signStep()
-
-	TEXT("affineAVX2", NOSPLIT, "func(y, x, scale, shift *float32, n, channels int)")
-	Pragma("noescape")
-	Doc("affineAVX2 is portableAffine on n positions of channels vectors.")
-	affine()
 
 	for _, width := range []int{1, 4} {
 		columnSum(width)
 	}
-
-	TEXT("copyRunsAVX2", NOSPLIT, "func(dst, x *float32, n, step, vectors int)")
-	Pragma("noescape")
-	Doc("copyRunsAVX2 is portableCopyRuns on n runs of whole vectors; step is in bytes.")
-	copyRuns()
 }
 
 // copyRuns has a loop of its own for the runs of two vectors, a panel.
 func copyRuns() {
+	function("copyRunsAVX2", "func(dst, x *float32, n, step, vectors int)",
+		"copyRunsAVX2 is portableCopyRuns on n runs of whole vectors; step is in bytes.")
 	dst, x, n, step, count := gp("dst"), gp("x"), gp("n"), gp("step"), gp("vectors")
 	CMPQ(count, Imm(2))
 	JNE(LabelRef("run"))
 	Label("panel")
-	a, b := YMM(), YMM()
+	a, b := vector(), vector()
 	VMOVUPS(Mem{Base: x}, a)
 	VMOVUPS(Mem{Base: x, Disp: vectorBytes}, b)
 	VMOVUPS(a, Mem{Base: dst})
@@ -137,11 +112,11 @@ func copyRuns() {
 	XORQ(index, index)
 	MOVQ(count, left)
 	Label("vector")
-	v := YMM()
+	v := vector()
 	VMOVUPS(Mem{Base: x, Index: index, Scale: 1}, v)
 	VMOVUPS(v, Mem{Base: dst})
-	ADDQ(Imm(vectorBytes), index)
-	ADDQ(Imm(vectorBytes), dst)
+	ADDQ(Imm(uint64(vectorBytes)), index)
+	ADDQ(Imm(uint64(vectorBytes)), dst)
 	DECQ(left)
 	JNZ(LabelRef("vector"))
 	ADDQ(step, x)
@@ -156,15 +131,13 @@ func finite(x, n reg.GPVirtual) {
 	index, sum, null := GP64(), zero(), zero()
 	XORQ(index, index)
 	Label("loop")
-	v := YMM()
+	v := vector()
 	VMULPS(Mem{Base: x, Index: index, Scale: 1}, null, v)
 	VADDPS(v, sum, sum)
-	ADDQ(Imm(vectorBytes), index)
+	ADDQ(Imm(uint64(vectorBytes)), index)
 	DECQ(n)
 	JNZ(LabelRef("loop"))
-	VCMPPS(Imm(unordered), sum, sum, sum)
-	mask := GP32()
-	VMOVMSKPS(sum, mask)
+	mask := compareBits(unordered, sum, sum)
 	VZEROUPPER()
 	TESTL(mask, mask)
 	ok := GP8()
@@ -178,12 +151,10 @@ func countNonZeros() {
 	null, count := zero(), GP64()
 	XORQ(count, count)
 	Label("loop")
-	v, bits := YMM(), GP32()
-	VCMPPS(Imm(notEqual), Mem{Base: x}, null, v)
-	VMOVMSKPS(v, bits)
+	bits := compareBits(notEqual, Mem{Base: x}, null)
 	POPCNTL(bits, bits)
 	ADDQ(bits.As64(), count)
-	ADDQ(Imm(vectorBytes), x)
+	ADDQ(Imm(uint64(vectorBytes)), x)
 	DECQ(n)
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()
@@ -194,19 +165,16 @@ func countNonZeros() {
 func signStep() {
 	adv, x, grad, n := gp("adv"), gp("x"), gp("grad"), gp("n")
 	step, eps, null := broadcast("step"), broadcast("eps"), zero()
-	minus, one := YMM(), YMM()
+	minus, one := vector(), vector()
 	VSUBPS(step, null, minus)
 	bits := GP32()
 	MOVL(U32(0x3f800000), bits)
 	VMOVD(bits, one.AsX())
 	VBROADCASTSS(one.AsX(), one)
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
-		g, up, down, v, clean, bound := YMM(), YMM(), YMM(), YMM(), YMM(), YMM()
+		g, v, clean, bound := vector(), vector(), vector(), vector()
 		VMOVUPS(at(grad), g)
-		VCMPPS(Imm(greaterThan), null, g, up)
-		VCMPPS(Imm(lessThan), null, g, down)
-		VANDPS(step, up, up)
-		VANDPS(minus, down, down)
+		up, down := selectWhere(greaterThan, null, g, step), selectWhere(lessThan, null, g, minus)
 		VORPS(up, down, up)
 		VADDPS(at(adv), up, v)
 		VMOVUPS(at(x), clean)
@@ -221,20 +189,22 @@ func signStep() {
 }
 
 func affine() {
+	function("affineAVX2", "func(y, x, scale, shift *float32, n, channels int)",
+		"affineAVX2 is portableAffine on n positions of channels vectors.")
 	y, x, scale, shift := gp("y"), gp("x"), gp("scale"), gp("shift")
 	n, channels := gp("n"), gp("channels")
-	SHLQ(Imm(5), channels) // bytes
+	SHLQ(vectorShift(), channels) // bytes
 	Label("position")
 	index := GP64()
 	XORQ(index, index)
 	Label("channel")
 	at := func(p reg.GPVirtual) Mem { return Mem{Base: p, Index: index, Scale: 1} }
-	v := YMM()
+	v := vector()
 	VMOVUPS(at(x), v)
 	VMULPS(at(scale), v, v)
 	VADDPS(at(shift), v, v)
 	VMOVUPS(v, at(y))
-	ADDQ(Imm(vectorBytes), index)
+	ADDQ(Imm(uint64(vectorBytes)), index)
 	CMPQ(index, channels)
 	JNE(LabelRef("channel"))
 	ADDQ(channels, x)
@@ -247,10 +217,9 @@ func affine() {
 
 // columnSum adds up columns of width vectors.
 func columnSum(width int) {
-	name := map[int]string{1: "columnSum8AVX2", 4: "columnSum32AVX2"}[width]
-	TEXT(name, NOSPLIT, "func(dst, x *float32, n, stride int)")
-	Pragma("noescape")
-	Doc(name + " is portableColumnSum on that many columns; stride is in bytes.")
+	name := of(fmt.Sprint("columnSum", width*vectorBytes/floatBytes))
+	function(name, "func(dst, x *float32, n, stride int)",
+		name+" is portableColumnSum on that many columns; stride is in bytes.")
 	dst, x, n, stride := gp("dst"), gp("x"), gp("n"), gp("stride")
 	var sum []reg.VecVirtual
 	for range width {

@@ -10,13 +10,12 @@ import (
 func norm() {
 	normSums()
 
-	TEXT("normalizeAVX2", NOSPLIT, "func(mean, scale, shift, y, x *float32, n, stride int)")
-	Pragma("noescape")
-	Doc("normalizeAVX2 is portableNormalize of 16 channels; stride is in bytes.")
-	mean, scale, shift := pair("mean"), pair("scale"), pair("shift")
+	function(of("normalize"), "func(mean, scale, shift, y, x *float32, n, stride int)",
+		of("normalize")+" is portableNormalize of 16 channels; stride is in bytes.")
+	mean, scale, shift := channels("mean"), channels("scale"), channels("shift")
 	y, x := gp("y"), gp("x")
 	positions([]reg.GPVirtual{y, x}, func(i int) {
-		v := YMM()
+		v := vector()
 		VMOVUPS(Mem{Base: x, Disp: i * vectorBytes}, v)
 		VSUBPS(mean[i], v, v)
 		VMULPS(scale[i], v, v)
@@ -24,14 +23,13 @@ func norm() {
 		VMOVUPS(v, Mem{Base: y, Disp: i * vectorBytes})
 	})
 
-	TEXT("normalizeGradAVX2", NOSPLIT, "func(mean, scale, shift, slope, dx, x, dy *float32, n, stride int)")
-	Pragma("noescape")
-	Doc("normalizeGradAVX2 is portableNormalizeGrad of 16 channels; stride is in bytes.")
-	mean, scale, shift = pair("mean"), pair("scale"), pair("shift")
-	slope := pair("slope")
+	function(of("normalizeGrad"), "func(mean, scale, shift, slope, dx, x, dy *float32, n, stride int)",
+		of("normalizeGrad")+" is portableNormalizeGrad of 16 channels; stride is in bytes.")
+	mean, scale, shift = channels("mean"), channels("scale"), channels("shift")
+	slope := channels("slope")
 	dx, x, dy := gp("dx"), gp("x"), gp("dy")
 	positions([]reg.GPVirtual{dx, x, dy}, func(i int) {
-		v, g := YMM(), YMM()
+		v, g := vector(), vector()
 		VMOVUPS(Mem{Base: x, Disp: i * vectorBytes}, v)
 		VMOVUPS(Mem{Base: dy, Disp: i * vectorBytes}, g)
 		VSUBPS(mean[i], v, v)
@@ -43,21 +41,21 @@ func norm() {
 	})
 }
 
-// pair loads the values of 16 channels.
-func pair(name string) (v [2]reg.VecVirtual) {
+// channels loads the values of 16 channels.
+func channels(name string) (v []reg.VecVirtual) {
 	p := gp(name)
-	for i := range v {
-		v[i] = YMM()
+	for i := range panelVectors() {
+		v = append(v, vector())
 		VMOVUPS(Mem{Base: p, Disp: i * vectorBytes}, v[i])
 	}
 	return v
 }
 
-// positions runs body for the two vectors of each position.
+// positions runs body for the vectors of each position.
 func positions(pointers []reg.GPVirtual, body func(vector int)) {
 	n, stride := gp("n"), gp("stride")
 	Label("position")
-	for i := range 2 {
+	for i := range panelVectors() {
 		body(i)
 	}
 	for _, p := range pointers {
@@ -69,24 +67,23 @@ func positions(pointers []reg.GPVirtual, body func(vector int)) {
 	RET()
 }
 
-// normSums has four channels to a register.
+// normSums has half as many channels to a register.
 func normSums() {
-	const vectors = 4
-	TEXT("normSumsAVX2", NOSPLIT, "func(sum, dot, meanA, meanB *float64, a, b *float32, n, stride int)")
-	Pragma("noescape")
-	Doc("normSumsAVX2 is portableNormSums of 16 channels; stride is in bytes.")
+	vectors := 2 * panelVectors() // of double precision
+	function(of("normSums"), "func(sum, dot, meanA, meanB *float64, a, b *float32, n, stride int)",
+		of("normSums")+" is portableNormSums of 16 channels; stride is in bytes.")
 	sum, dot, meanA, meanB, a, b := gp("sum"), gp("dot"), gp("meanA"), gp("meanB"), gp("a"), gp("b")
 	n, stride := gp("n"), gp("stride")
-	var s, d, m [vectors]reg.VecVirtual
+	var s, d, m [4]reg.VecVirtual
 	for i := range vectors {
-		s[i], d[i], m[i] = YMM(), YMM(), YMM()
+		s[i], d[i], m[i] = vector(), vector(), vector()
 		VMOVUPD(Mem{Base: sum, Disp: i * vectorBytes}, s[i])
 		VMOVUPD(Mem{Base: dot, Disp: i * vectorBytes}, d[i])
 		VMOVUPD(Mem{Base: meanB, Disp: i * vectorBytes}, m[i])
 	}
 	Label("position")
 	for i := range vectors {
-		v, w := YMM(), YMM()
+		v, w := vector(), vector()
 		VCVTPS2PD(Mem{Base: a, Disp: i * vectorBytes / 2}, v)
 		VCVTPS2PD(Mem{Base: b, Disp: i * vectorBytes / 2}, w)
 		VADDPD(v, s[i], s[i])

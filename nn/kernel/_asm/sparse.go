@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -32,7 +33,7 @@ func (w *window) tap(base reg.GPVirtual, k int) Mem {
 
 // multiply adds the products of the non-zero at, in a column with the given remainder by taps.
 func (w *window) multiply(column int, at reg.GPVirtual) {
-	x, b := YMM(), GP64()
+	x, b := vector(), GP64()
 	VBROADCASTSS(Mem{Base: w.values, Index: at, Scale: 1}, x)
 	MOVL(Mem{Base: w.offsets, Index: at, Scale: 1}, b.As32())
 	ADDQ(w.b, b)
@@ -43,18 +44,30 @@ func (w *window) multiply(column int, at reg.GPVirtual) {
 		for k := range w.taps {
 			s := w.sums[(column-k+w.taps)%w.taps]
 			m := w.tap(b, k)
-			VFMADD231PS(m, x, s[2*p])
-			VFMADD231PS(m.Offset(vectorBytes), x, s[2*p+1])
+			for i := range panelVectors() {
+				VFMADD231PS(m.Offset(i*vectorBytes), x, s[p*panelVectors()+i])
+			}
 		}
 	}
 }
 
+// sparsePanels lists the numbers of panels that there are functions for. The more, the fewer broadcasts
+// for a sum; and more than 8 sums are to cover the latency of the multiply-adds.
+func sparsePanels(taps int) []int {
+	switch {
+	case wide:
+		return []int{1, 2, 4}
+	case taps <= 3:
+		return []int{1, 2}
+	}
+	return []int{1}
+}
+
 // sparse slides a window over each line of positions.
 func sparse(taps, panels int) {
-	name := fmt.Sprintf("sparse%dx%dAVX2", taps, panels)
-	TEXT(name, NOSPLIT, "func(values *float32, offsets, starts *int32, b, y, bias, partial, zeros *float32, mask *int32, lines, width, startLine, bTap, bOuter, bPanel, yStep, yLine, outer, accumulate int, floor float32)")
-	Pragma("noescape")
-	Doc(fmt.Sprintf("%s computes %d panels for windows of %d columns; see the type sparse. Distances are in", name, panels, taps),
+	name := of(fmt.Sprintf("sparse%dx%d", taps, panels))
+	function(name, "func(values *float32, offsets, starts *int32, b, y, bias, partial, zeros *float32, mask *int32, lines, width, startLine, bTap, bOuter, bPanel, yStep, yLine, outer, accumulate int, floor float32)",
+		fmt.Sprintf("%s computes %d panels for windows of %d columns; see the type sparse. Distances are in", name, panels, taps),
 		"bytes; partial has room for width+taps positions of all panels, and zeros are as many as the panels",
 		"have columns; mask is nil where the last panel has all 16; floor is 0 for ReLU, else -Inf.")
 	position := panels * panelBytes
@@ -114,12 +127,12 @@ func sparse(taps, panels int) {
 		MOVQ(tmp, floors)
 	}
 	Label("ready")
-	floor := YMM()
+	floor := vector()
 	VBROADCASTSS(floors, floor)
 	w.sums = nil
 	for range taps {
 		var s []reg.VecVirtual
-		for range 2 * panels {
+		for range panels * panelVectors() {
 			s = append(s, zero())
 		}
 		w.sums = append(w.sums, s)
@@ -178,7 +191,7 @@ func sparse(taps, panels int) {
 // tells its labels apart.
 func sparseEnd(sums []reg.VecVirtual, floor reg.VecVirtual, add, to reg.GPVirtual, mask Mem, suffix string) {
 	label := func(s string) string { return s + suffix }
-	last := len(sums) - 2
+	last := len(sums) - panelVectors()
 	store := func(i int) {
 		s, disp := sums[i], i*vectorBytes
 		VADDPS(Mem{Base: add, Disp: disp}, s, s)
@@ -190,14 +203,23 @@ func sparseEnd(sums []reg.VecVirtual, floor reg.VecVirtual, add, to reg.GPVirtua
 	}
 	CMPQ(mask, Imm(0))
 	JNE(LabelRef(label("masked")))
-	store(last)
-	store(last + 1)
+	for i := last; i < len(sums); i++ {
+		store(i)
+	}
 	JMP(LabelRef(label("stored")))
 	Label(label("masked"))
 	from := GP64()
 	MOVQ(mask, from)
 	for i, s := range sums[last:] {
-		m, v, disp := YMM(), YMM(), (last+i)*vectorBytes
+		disp := (last + i) * vectorBytes
+		if wide {
+			k := maskOf(Mem{Base: from})
+			VADDPS(Mem{Base: add, Disp: disp}, s, k, s)
+			VMAXPS(s, floor, s)
+			VMOVUPS(s, k, Mem{Base: to, Disp: disp})
+			continue
+		}
+		m, v := vector(), vector()
 		VMOVUPS(Mem{Base: from, Disp: i * vectorBytes}, m)
 		VMASKMOVPS(Mem{Base: add, Disp: disp}, m, v)
 		VADDPS(v, s, s)
@@ -209,45 +231,64 @@ func sparseEnd(sums []reg.VecVirtual, floor reg.VecVirtual, add, to reg.GPVirtua
 
 // nonZeros lists the non-zeros of a line of positions.
 func nonZeros() {
-	TEXT("nonZerosAVX2", NOSPLIT, "func(values *float32, offsets, starts *int32, x *float32, order *uint8, at, positions, channels int) (end int)")
-	Pragma("noescape")
-	Doc("nonZerosAVX2 is portableNonZeros; channels counts vectors, and order[m] lists the set bits of m first.",
-		"It writes whole vectors, up to 7 values beyond the end.")
-	values, offsets, starts, x, order := gp("values"), gp("offsets"), gp("starts"), gp("x"), gp("order")
+	name := of("nonZeros")
+	signature := "func(values *float32, offsets, starts *int32, x *float32, order *uint8, at, positions, channels int) (end int)"
+	doc := []string{name + " is portableNonZeros; channels counts vectors, and order[m] lists the set bits of m first.",
+		"It writes whole vectors, up to 7 values beyond the end."}
+	if wide {
+		signature = strings.Replace(signature, "order *uint8, ", "", 1)
+		doc = []string{name + " is portableNonZeros; channels counts vectors. It writes whole vectors."}
+	}
+	function(name, signature, doc...)
+	values, offsets, starts, x := gp("values"), gp("offsets"), gp("starts"), gp("x")
+	var order reg.GPVirtual
+	if !wide {
+		order = gp("order")
+	}
 	at, positions := gp("at"), gp("positions")
-	null, first, step := zero(), YMM(), YMM()
+	lanes := vectorBytes / floatBytes
+	null, first, step := zero(), vector(), vector()
 	{
 		bits := GP32()
-		MOVL(U32(8*panelBytes), bits)
+		MOVL(U32(uint32(lanes*panelBytes)), bits)
 		VMOVD(bits, step.AsX())
 		VPBROADCASTD(step.AsX(), step)
-		steps := GLOBL("panelOffsets", RODATA|NOPTR)
-		for i := range 8 {
+		steps := GLOBL(of("panelOffsets"), RODATA|NOPTR)
+		for i := range lanes {
 			DATA(4*i, U32(uint32(i*panelBytes)))
 		}
-		VMOVDQU(steps, first)
+		move(steps, first)
 	}
 	Label("position")
-	each := YMM()
+	each := vector()
 	VMOVAPS(first, each)
 	MOVL(at.As32(), Mem{Base: starts})
 	ADDQ(Imm(4), starts)
 	channels := gp("channels")
 	Label("channel")
-	v, m, o := YMM(), YMM(), YMM()
+	v, o := vector(), vector()
 	bits, count := GP32(), GP32()
 	VMOVUPS(Mem{Base: x}, v)
-	VCMPPS(Imm(notEqual), null, v, m)
-	VMOVMSKPS(m, bits)
-	VPMOVZXBD(Mem{Base: order, Index: bits.As64(), Scale: 8}, m)
-	VPERMPS(v, m, v)
-	VPERMD(each, m, o)
+	if wide {
+		k := K()
+		VCMPPS(Imm(notEqual), null, v, k)
+		KMOVW(k, bits)
+		VCOMPRESSPS_Z(v, k, v)
+		VPCOMPRESSD_Z(each, k, o)
+	} else {
+		m := vector()
+		VCMPPS(Imm(notEqual), null, v, m)
+		VMOVMSKPS(m, bits)
+		VPMOVZXBD(Mem{Base: order, Index: bits.As64(), Scale: 8}, m)
+		VPERMPS(v, m, v)
+		VPERMD(each, m, o)
+	}
 	VMOVUPS(v, Mem{Base: values, Index: at, Scale: 1})
-	VMOVDQU(o, Mem{Base: offsets, Index: at, Scale: 1})
+	move(o, Mem{Base: offsets, Index: at, Scale: 1})
 	POPCNTL(bits, count)
 	LEAQ(Mem{Base: at, Index: count.As64(), Scale: 4}, at)
 	VPADDD(step, each, each)
-	ADDQ(Imm(vectorBytes), x)
+	ADDQ(Imm(uint64(vectorBytes)), x)
 	DECQ(channels)
 	JNZ(LabelRef("channel"))
 	DECQ(positions)
@@ -255,4 +296,13 @@ func nonZeros() {
 	VZEROUPPER()
 	Store(at, ReturnIndex(0))
 	RET()
+}
+
+// move moves a vector of integers.
+func move(from, to Op) {
+	if wide {
+		VMOVDQU32(from, to)
+	} else {
+		VMOVDQU(from, to)
+	}
 }

@@ -8,30 +8,59 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// sparseRows multiplies the non-zeros of a part of each row with up to four panels: eight sums cover
-// the latency, and for each non-zero there is one broadcast.
+// groupPanels is the most panels that sparseRows takes: eight sums cover the latency.
+func groupPanels() int { return 8 / panelVectors() }
+
+// lines returns a function that gives the places of a line of all panels, from its offset. Up to four
+// panels have a pointer each; for more, there are multiples of their distance.
+func lines(panels int) func(offset reg.GPVirtual) []Mem {
+	bPanel, b := gp("bPanel"), gp("b")
+	if panels > 4 {
+		triple := GP64()
+		LEAQ(Mem{Base: bPanel, Index: bPanel, Scale: 2}, triple)
+		return func(offset reg.GPVirtual) (at []Mem) {
+			ADDQ(b, offset)
+			fifth := GP64()
+			LEAQ(Mem{Base: offset, Index: bPanel, Scale: 4}, fifth)
+			for _, base := range []reg.GPVirtual{offset, fifth} {
+				at = append(at, Mem{Base: base}, Mem{Base: base, Index: bPanel, Scale: 1},
+					Mem{Base: base, Index: bPanel, Scale: 2}, Mem{Base: base, Index: triple, Scale: 1})
+			}
+			return at[:panels]
+		}
+	}
+	bases := []reg.GPVirtual{b}
+	for i := 1; i < panels; i++ {
+		p := GP64()
+		MOVQ(bases[i-1], p)
+		ADDQ(bPanel, p)
+		bases = append(bases, p)
+	}
+	return func(offset reg.GPVirtual) (at []Mem) {
+		for _, p := range bases {
+			at = append(at, Mem{Base: p, Index: offset, Scale: 1})
+		}
+		return at
+	}
+}
+
+// sparseRows multiplies the non-zeros of a part of each row with some panels; for each non-zero there is
+// one broadcast.
 func sparseRows(panels int) {
-	name := fmt.Sprintf("sparseRows%dAVX2", panels)
-	TEXT(name, NOSPLIT, "func(values *float32, offsets, starts *int32, b, from, add, to, ahead *float32, mask *int32, rows, startStep, bPanel, fromStep, addStep, toStep, fetches int, floor float32)")
-	Pragma("noescape")
-	Doc(fmt.Sprintf("%s computes %d panels; see the type sparseRows. Distances are in bytes; mask is nil where the", name, panels),
+	name := of(fmt.Sprint("sparseRows", panels))
+	function(name, "func(values *float32, offsets, starts *int32, b, from, add, to, ahead *float32, mask *int32, rows, startStep, bPanel, fromStep, addStep, toStep, fetches int, floor float32)",
+		fmt.Sprintf("%s computes %d panels; see the type sparseRows. Distances are in bytes; mask is nil where the", name, panels),
 		"last panel has all 16 columns. With each row, that many lines of each panel are fetched ahead.")
 	values, offsets, starts := gp("values"), gp("offsets"), gp("starts")
 	from, add, to := gp("from"), gp("add"), gp("to")
-	bPanel, toStep := gp("bPanel"), argument("toStep")
-	b := []reg.GPVirtual{gp("b")}
-	for i := 1; i < panels; i++ {
-		p := GP64()
-		MOVQ(b[i-1], p)
-		ADDQ(bPanel, p)
-		b = append(b, p)
-	}
+	toStep := argument("toStep")
+	line := lines(panels)
 	floor, mask := broadcast("floor"), argument("mask")
 
 	Label("row")
 	var sums []reg.VecVirtual
-	for i := range 2 * panels {
-		s := YMM()
+	for i := range panels * panelVectors() {
+		s := vector()
 		VMOVUPS(Mem{Base: from, Disp: i * vectorBytes}, s)
 		sums = append(sums, s)
 	}
@@ -69,11 +98,13 @@ func sparseRows(panels int) {
 	CMPQ(at, end)
 	JE(LabelRef("multiplied"))
 	Label("multiply")
-	x, offset := YMM(), GP64()
+	x, offset := vector(), GP64()
 	VBROADCASTSS(Mem{Base: values, Index: at, Scale: 1}, x)
 	MOVL(Mem{Base: offsets, Index: at, Scale: 1}, offset.As32())
-	for i, s := range sums {
-		VFMADD231PS(Mem{Base: b[i/2], Index: offset, Scale: 1, Disp: i % 2 * vectorBytes}, x, s)
+	for i, m := range line(offset) {
+		for j := range panelVectors() {
+			VFMADD231PS(m.Offset(j*vectorBytes), x, sums[i*panelVectors()+j])
+		}
 	}
 	ADDQ(Imm(floatBytes), at)
 	CMPQ(at, end)

@@ -8,20 +8,18 @@ import (
 
 // optimizer generates the updates of SGD and Adam, in the order of the portable loops.
 func optimizer() {
-	TEXT("momentumAVX2", NOSPLIT, "func(w, grad, v *float32, n int, clip, decay, momentum, fresh, old, rate float32)")
-	Pragma("noescape")
-	Doc("momentumAVX2 is portableMomentum on n vectors.")
+	function(of("momentum"), "func(w, grad, v *float32, n int, clip, decay, momentum, fresh, old, rate float32)",
+		of("momentum")+" is portableMomentum on n vectors.")
 	momentumStep()
 
-	TEXT("adamAVX2", NOSPLIT, "func(w, grad, m, v *float32, n int, clip, decay, shrink, mean, beta2, square, root, epsilon, rate float32)")
-	Pragma("noescape")
-	Doc("adamAVX2 is portableAdam on n vectors.")
+	function(of("adam"), "func(w, grad, m, v *float32, n int, clip, decay, shrink, mean, beta2, square, root, epsilon, rate float32)",
+		of("adam")+" is portableAdam on n vectors.")
 	w, grad, m, v, n := gp("w"), gp("grad"), gp("m"), gp("v"), gp("n")
 	clip, decay, shrink := broadcast("clip"), broadcast("decay"), broadcast("shrink")
 	mean, beta2, square := broadcast("mean"), broadcast("beta2"), broadcast("square")
 	root, epsilon, rate := broadcast("root"), broadcast("epsilon"), broadcast("rate")
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
-		x, d, first, second, t := YMM(), YMM(), YMM(), YMM(), YMM()
+		x, d, first, second, t := vector(), vector(), vector(), vector(), vector()
 		VMOVUPS(at(w), x)
 		VMULPS(at(grad), clip, d)
 		VMULPS(decay, x, t)
@@ -55,7 +53,7 @@ func momentumStep() {
 	clip, decay, momentum := broadcast("clip"), broadcast("decay"), broadcast("momentum")
 	fresh, old, rate := broadcast("fresh"), broadcast("old"), broadcast("rate")
 	vectors(n, func(at func(reg.GPVirtual) Mem) {
-		x, d, sum, t := YMM(), YMM(), YMM(), YMM()
+		x, d, sum, t := vector(), vector(), vector(), vector()
 		VMOVUPS(at(w), x)
 		VMULPS(at(grad), clip, d)
 		VMULPS(decay, x, t)
@@ -74,9 +72,8 @@ func momentumStep() {
 
 // pooling generates maximum pooling of 2x2 windows and its gradient, for channels in whole vectors.
 func pooling() {
-	TEXT("maxPool2AVX2", NOSPLIT, "func(y *float32, index *uint8, top, bottom *float32, n, channels int)")
-	Pragma("noescape")
-	Doc("maxPool2AVX2 is portableMaxPool2; channels counts vectors.")
+	function("maxPool2AVX2", "func(y *float32, index *uint8, top, bottom *float32, n, channels int)",
+		"maxPool2AVX2 is portableMaxPool2; channels counts vectors.")
 	y, index, top, bottom := gp("y"), gp("index"), gp("top"), gp("bottom")
 	n, channels := gp("n"), gp("channels")
 	line := GP64()
@@ -106,7 +103,7 @@ func pooling() {
 	VMOVQ(high, Mem{Base: index})
 	ADDQ(Imm(8), index)
 	for _, p := range []reg.GPVirtual{y, top, bottom} {
-		ADDQ(Imm(vectorBytes), p)
+		ADDQ(Imm(uint64(vectorBytes)), p)
 	}
 	DECQ(c)
 	JNZ(LabelRef("channel"))
@@ -117,9 +114,8 @@ func pooling() {
 	VZEROUPPER()
 	RET()
 
-	TEXT("unpool2AVX2", NOSPLIT, "func(top, bottom *float32, index *uint8, dy *float32, n, channels int)")
-	Pragma("noescape")
-	Doc("unpool2AVX2 is portableUnpool2; channels counts vectors.")
+	function("unpool2AVX2", "func(top, bottom *float32, index *uint8, dy *float32, n, channels int)",
+		"unpool2AVX2 is portableUnpool2; channels counts vectors.")
 	top, bottom, index = gp("top"), gp("bottom"), gp("index")
 	dy, n, channels := gp("dy"), gp("n"), gp("channels")
 	line = GP64()
@@ -141,7 +137,7 @@ func pooling() {
 	}
 	ADDQ(Imm(8), index)
 	for _, p := range []reg.GPVirtual{dy, top, bottom} {
-		ADDQ(Imm(vectorBytes), p)
+		ADDQ(Imm(uint64(vectorBytes)), p)
 	}
 	DECQ(c)
 	JNZ(LabelRef("channel"))

@@ -19,7 +19,7 @@ const (
 
 // constant broadcasts a number.
 func constant(f float32) reg.VecVirtual {
-	v, bits := YMM(), GP32()
+	v, bits := vector(), GP32()
 	MOVL(U32(math.Float32bits(f)), bits)
 	VMOVD(bits, v.AsX())
 	VBROADCASTSS(v.AsX(), v)
@@ -50,7 +50,7 @@ func multiples(base, step reg.GPVirtual, n int) (at []Mem) {
 // load reads vectors into registers.
 func load(from []Mem) (v []reg.VecVirtual) {
 	for _, m := range from {
-		r := YMM()
+		r := vector()
 		VMOVUPS(m, r)
 		v = append(v, r)
 	}
@@ -81,16 +81,15 @@ func row(p reg.GPVirtual, i, n int) (at []Mem) {
 
 // winogradInputs is portableWinogradInput.
 func winogradInputs() {
-	TEXT("winogradInputsAVX2", NOSPLIT, "func(v, x, registers *float32, step, line, channels int)")
-	Pragma("noescape")
-	Doc("winogradInputsAVX2 is portableWinogradInput; distances and channels are in bytes.")
+	function(of("winogradInputs"), "func(v, x, registers *float32, step, line, channels int)",
+		of("winogradInputs")+" is portableWinogradInput; distances and channels are in bytes.")
 	v, x, tmp := gp("v"), gp("x"), gp("registers")
 	step, line, channels := gp("step"), gp("line"), gp("channels")
 	end := GP64()
 	LEAQ(Mem{Base: x, Index: channels, Scale: 1}, end)
 	two, half, a, b := constant(2), constant(.5), constant(pointA), constant(pointB)
 	transform := func(d []reg.VecVirtual) (t []reg.VecVirtual) {
-		e, f, g, h := YMM(), d[4], YMM(), YMM()
+		e, f, g, h := vector(), d[4], vector(), vector()
 		VMOVAPS(d[4], e)
 		VFNMADD231PS(d[2], two, e)
 		VFNMADD231PS(d[2], half, f)
@@ -127,8 +126,8 @@ func winogradInputs() {
 			ADDQ(step, at)
 		}
 	}
-	ADDQ(Imm(vectorBytes), x)
-	ADDQ(Imm(vectorBytes), v)
+	ADDQ(Imm(uint64(vectorBytes)), x)
+	ADDQ(Imm(uint64(vectorBytes)), v)
 	CMPQ(x, end)
 	JNE(LabelRef("channel"))
 	VZEROUPPER()
@@ -137,9 +136,8 @@ func winogradInputs() {
 
 // winogradOutputs is portableWinogradOutput.
 func winogradOutputs() {
-	TEXT("winogradOutputsAVX2", NOSPLIT, "func(y, m, registers, bias *float32, biasStep, step, line, channels int, floor float32)")
-	Pragma("noescape")
-	Doc("winogradOutputsAVX2 is portableWinogradOutput; distances and channels are in bytes, floor is 0 for ReLU,",
+	function(of("winogradOutputs"), "func(y, m, registers, bias *float32, biasStep, step, line, channels int, floor float32)",
+		of("winogradOutputs")+" is portableWinogradOutput; distances and channels are in bytes, floor is 0 for ReLU,",
 		"else -Inf.")
 	y, m, tmp, bias := gp("y"), gp("m"), gp("registers"), gp("bias")
 	step, line, channels := gp("step"), gp("line"), gp("channels")
@@ -147,7 +145,7 @@ func winogradOutputs() {
 	LEAQ(Mem{Base: m, Index: channels, Scale: 1}, end)
 	two, half, a, b, floor := constant(2), constant(.5), constant(pointA), constant(pointB), broadcast("floor")
 	transform := func(m []reg.VecVirtual) (t []reg.VecVirtual) {
-		p, q, r, s := YMM(), YMM(), YMM(), YMM()
+		p, q, r, s := vector(), vector(), vector(), vector()
 		VADDPS(m[2], m[1], p)
 		VSUBPS(m[2], m[1], q)
 		VMULPS(a, q, q)
@@ -174,7 +172,7 @@ func winogradOutputs() {
 	}
 	MOVQ(y, at)
 	for i := range patchStep {
-		t, b := transform(load(row(tmp, i, patchSide))), YMM()
+		t, b := transform(load(row(tmp, i, patchSide))), vector()
 		VMOVUPS(Mem{Base: bias}, b)
 		for _, s := range t {
 			VADDPS(b, s, s)
@@ -184,8 +182,8 @@ func winogradOutputs() {
 		ADDQ(line, at)
 	}
 	ADDQ(argument("biasStep"), bias)
-	ADDQ(Imm(vectorBytes), y)
-	ADDQ(Imm(vectorBytes), m)
+	ADDQ(Imm(uint64(vectorBytes)), y)
+	ADDQ(Imm(uint64(vectorBytes)), m)
 	CMPQ(m, end)
 	JNE(LabelRef("channel"))
 	VZEROUPPER()
@@ -194,22 +192,21 @@ func winogradOutputs() {
 
 // winogradFilters is portableWinogradWeights.
 func winogradFilters() {
-	TEXT("winogradFiltersAVX2", NOSPLIT, "func(u, w, registers *float32, step, tap, line, lines, vectors int)")
-	Pragma("noescape")
-	Doc("winogradFiltersAVX2 is portableWinogradWeights; distances are in bytes.")
+	function(of("winogradFilters"), "func(u, w, registers *float32, step, tap, line, lines, vectors int)",
+		of("winogradFilters")+" is portableWinogradWeights; distances are in bytes.")
 	u, w, tmp := gp("u"), gp("w"), gp("registers")
 	step, tap, lines := gp("step"), gp("tap"), gp("lines")
 	two, half, a, b := constant(2), constant(.5), constant(pointA), constant(pointB)
 	sixth, third := constant(float32(1)/6), constant(-float32(2)/3)
 	transform := func(g []reg.VecVirtual) (t []reg.VecVirtual) {
-		e, f, h, k := YMM(), YMM(), YMM(), YMM()
+		e, f, h, k := vector(), vector(), vector(), vector()
 		VMULPS(half, g[2], e)
 		VADDPS(g[0], e, e)
 		VMULPS(two, g[2], f)
 		VADDPS(g[0], f, f)
 		VMULPS(a, g[1], h)
 		VMULPS(b, g[1], k)
-		sum, difference := YMM(), YMM()
+		sum, difference := vector(), vector()
 		VADDPS(h, e, sum)
 		VSUBPS(h, e, difference)
 		VMULPS(third, sum, sum)
@@ -224,7 +221,7 @@ func winogradFilters() {
 	LEAQ(Mem{Base: tap, Index: tap, Scale: 2}, taps)
 	{ // from the last vector of a line to the first of the next one
 		vectors := gp("vectors")
-		SHLQ(Imm(5), vectors)
+		SHLQ(vectorShift(), vectors)
 		SUBQ(vectors, line)
 		MOVQ(U32(panelBytes), rest)
 		SUBQ(vectors, rest)
@@ -247,8 +244,8 @@ func winogradFilters() {
 			ADDQ(step, at)
 		}
 	}
-	ADDQ(Imm(vectorBytes), w)
-	ADDQ(Imm(vectorBytes), u)
+	ADDQ(Imm(uint64(vectorBytes)), w)
+	ADDQ(Imm(uint64(vectorBytes)), u)
 	DECQ(left)
 	JNZ(LabelRef("vector"))
 	ADDQ(line, w)
