@@ -1,7 +1,6 @@
 package backendtest
 
 import (
-	"errors"
 	"slices"
 	"testing"
 
@@ -35,9 +34,6 @@ func (s suite) sameInSegments(t *testing.T, which func(Network) bool) {
 			few := *all
 			var err error
 			few.Model, err = nn.BuildTuned(network.Spec, all.Device, rows, rng.New(11, "weights"), nn.Tuning{Segments: 3})
-			if errors.Is(err, device.ErrNoKernel) {
-				t.Skip(err)
-			}
 			if err == nil {
 				err = few.SetWeights(all.weights)
 			}

@@ -23,6 +23,8 @@ func (e *executable) bind(instr device.Instr) (s step, workspace int, err error)
 	case device.BatchNorm, device.BatchNormInputGrad, device.BatchNormGammaGrad,
 		device.BatchNormTrain, device.BatchNormTrainInputGrad, device.BatchNormTrainGammaGrad:
 		return e.bindNorm(instr)
+	case device.BatchNormSplit, device.BatchNormSplitInputGrad, device.BatchNormSplitGammaGrad, device.BatchNormSplitBetaGrad:
+		return e.bindSplitNorm(instr)
 	case device.GroupConv, device.GroupConvInputGrad, device.GroupConvWeightGrad:
 		return e.bindGroupConv(instr)
 	case device.GroupNorm, device.GroupNormInputGrad, device.GroupNormGammaGrad:
@@ -65,6 +67,11 @@ func (e *executable) bind(instr device.Instr) (s step, workspace int, err error)
 		}, "relu_grad")
 	case device.Add:
 		return simple(func() { n := count(in[0]); d.launch("add", each(n), at(in[0]), at(in[1]), at(out[0]), i(n)) }, "add")
+	case device.Mul:
+		return simple(func() {
+			n := count(in[0])
+			d.launch("mul", each(n), at(in[0]), at(in[1]), at(out[0]), i(op.Size), i(op.Channels), i(n))
+		}, "mul")
 	case device.Scale:
 		return simple(func() { n := count(in[0]); d.launch("scale", each(n), at(in[0]), at(out[0]), f(op.Factor), i(n)) }, "scale")
 	case device.Normalize:
@@ -112,14 +119,22 @@ func columns(n, channels int) (g grid, chunk, chunks int) {
 
 func (e *executable) bindBiasGrad(instr device.Instr, op device.BiasGrad) (step, int, error) {
 	positions := e.p.Buffers[instr.In[0]].Size / op.Channels
-	_, _, most := columns(e.p.Rows*positions, op.Channels)
 	return func() {
-		n := e.rows * positions
-		g, chunk, chunks := columns(n, op.Channels)
-		parts := ptr(e.at(e.plan.workspace))
-		e.dev.launch("column_sums", g, ptr(e.addr[instr.In[0]]), parts, i(n), i(op.Channels), i(chunk))
-		e.dev.launch("add_parts", each(op.Channels), parts, ptr(e.addr[instr.Out[0]]), i(chunks), i(op.Channels))
-	}, 4 * most * op.Channels, e.dev.need("column_sums", "add_parts")
+		e.biasGrad(op.Channels, e.rows*positions, ptr(e.addr[instr.In[0]]), ptr(e.addr[instr.Out[0]]))
+	}, biasGradBytes(e.p.Rows*positions, op.Channels), e.dev.need("column_sums", "add_parts")
+}
+
+// biasGrad adds n positions up by channel.
+func (e *executable) biasGrad(channels, n int, dy, db value) {
+	g, chunk, chunks := columns(n, channels)
+	parts := ptr(e.at(e.plan.workspace))
+	e.dev.launch("column_sums", g, dy, parts, i(n), i(channels), i(chunk))
+	e.dev.launch("add_parts", each(channels), parts, db, i(chunks), i(channels))
+}
+
+func biasGradBytes(n, channels int) int {
+	_, _, most := columns(n, channels)
+	return 4 * most * channels
 }
 
 func (e *executable) bindPool(instr device.Instr) (step, int, error) {

@@ -1,6 +1,11 @@
 package cuda
 
-import "testing"
+import (
+	"testing"
+
+	"rampart/nn"
+	"rampart/nn/backendtest"
+)
 
 // TestGroupedMutants is TestMutants for activations, and for convolutions and normalisations in groups.
 func TestGroupedMutants(t *testing.T) {
@@ -41,6 +46,36 @@ func TestGroupedMutants(t *testing.T) {
 			t.Errorf("%s in %s: nothing notices", m.name, m.kernel)
 		} else if testing.Verbose() {
 			t.Logf("%s in %s: %v", m.name, m.kernel, err)
+		}
+	}
+}
+
+// gateSpec is the suite's network with products of values, and with the functions that only an import has.
+func gateSpec() nn.Spec {
+	for _, n := range backendtest.Networks() {
+		if n.Name == "topology: gates and norms" {
+			return n.Spec
+		}
+	}
+	panic("the suite has no network with gates")
+}
+
+// TestGateMutants is TestMutants for products of two values, and for those functions.
+func TestGateMutants(t *testing.T) {
+	for _, m := range []struct {
+		name, file, kernel, pattern, with string
+	}{
+		{"no repetition", "elementwise.ptx", "mul", `rem\.u32\s+(%r\d+), (%r\d+), %r\d+;`, "mov.u32 $1, 0;"},
+		{"the first row's factors", "elementwise.ptx", "mul", `div\.u32\s+(%r\d+), (%r\d+), %r\d+;`, "mov.u32 $1, 0;"},
+		{"the other side of 0", "activation.ptx", "activation_elu", `setp\.gt\.f32\s+(%p\d+), (%f\d+), 0f00000000`, "setp.lt.f32 $1, $2, 0f00000000"},
+		{"the other side of 0", "activation.ptx", "activation_elu_grad", `setp\.gt\.f32`, "setp.lt.f32"},
+		{"another sign", "activation.ptx", "activation_softplus", `neg\.f32\s+(%f\d+), (%f\d+);`, "mov.f32 $1, $2;"},
+		{"no greater one", "activation.ptx", "activation_softplus", `max\.f32\s+(%f\d+), (%f\d+), (%f\d+);`, "mov.f32 $1, $2;"},
+		{"another sign", "activation.ptx", "activation_reciprocal_grad", `0fBF800000`, "0f3F800000"},
+		{"not squared", "activation.ptx", "activation_reciprocal_grad", `mul\.f32\s+(%f2), %f1, %f1;`, "mov.f32 $1, %f1;"},
+	} {
+		if err := gateOps.notices(t, m.file, change(t, m.file, m.kernel, m.pattern, m.with), false); err == nil {
+			t.Errorf("%s in %s: nothing notices", m.name, m.kernel)
 		}
 	}
 }

@@ -23,10 +23,13 @@ func groupedSpec() nn.Spec {
 		{Type: "dense", Out: 12}, {Type: "leaky_relu", Slope: 0.2}, groups(layer("groupnorm"), 3), layer("sigmoid"), layer("dense")}}}
 }
 
-// groupWork takes that network through evaluation and a training step. Its sums for weights are split.
-func groupWork(dev device.Device) (outcome, error) {
+// passes takes a network of 10 classes through evaluation and a training step. Its sums for weights are split.
+func passes(spec nn.Spec) func(device.Device) (outcome, error) {
+	return func(dev device.Device) (outcome, error) { return pass(spec, dev) }
+}
+
+func pass(spec nn.Spec, dev device.Device) (outcome, error) {
 	const rows = 20
-	spec := groupedSpec()
 	m, err := nn.Build(spec, dev, rows, rng.New(3, "weights"))
 	if err != nil {
 		return nil, err
@@ -55,7 +58,7 @@ func groupWork(dev device.Device) (outcome, error) {
 
 // TestGroups compares both executors; neither tile nor order of warps and blocks changes a bit.
 func TestGroups(t *testing.T) {
-	want, err := groupWork(cpu.New(1))
+	want, err := pass(groupedSpec(), cpu.New(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +66,7 @@ func TestGroups(t *testing.T) {
 	for seed, fill := range []int{fill, 1, fill} {
 		d, machine := open(t, uint64(seed))
 		d.fill = fill
-		got, err := groupWork(d)
+		got, err := pass(groupedSpec(), d)
 		if err != nil {
 			t.Fatal(err)
 		}

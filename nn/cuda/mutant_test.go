@@ -26,6 +26,12 @@ func replace(file, text string) (restore func()) {
 // replaced runs work with one file's PTX changed.
 func replaced(t *testing.T, file, text string, wide bool) error {
 	t.Helper()
+	return subjectOf(file, wide).notices(t, file, text, wide)
+}
+
+// notices does the work with one file's PTX changed.
+func (s *subject) notices(t *testing.T, file, text string, wide bool) error {
+	t.Helper()
 	defer replace(file, text)()
 	d, err := New(ptx.NewMachine(1), 0)
 	if err != nil {
@@ -34,7 +40,6 @@ func replaced(t *testing.T, file, text string, wide bool) error {
 	if wide {
 		d.fill = 1
 	}
-	s := subjectOf(file, wide)
 	got, err := s.work(d)
 	if err != nil {
 		return err
@@ -56,7 +61,8 @@ type subject struct {
 var (
 	mostOps  = &subject{work: func(d device.Device) (outcome, error) { return work(d, false) }}
 	wideOps  = &subject{work: func(d device.Device) (outcome, error) { return work(d, true) }}
-	groupOps = &subject{work: groupWork}
+	groupOps = &subject{work: passes(groupedSpec())}
+	gateOps  = &subject{work: passes(gateSpec())}
 )
 
 // subjectOf is the work that uses a file's kernels.

@@ -33,10 +33,18 @@ func (e *executable) first() int {
 	return e.share.from
 }
 
+// total is the number of rows of the whole call.
+func (e *executable) total() int {
+	if e.share == nil {
+		return e.rows
+	}
+	return e.share.all
+}
+
 // meets reports an op for which devices wait for each other, even one without rows.
 func meets(op device.Op) bool {
 	switch op.(type) {
-	case device.BatchNormTrain, device.BatchNormTrainInputGrad:
+	case device.BatchNormTrain, device.BatchNormTrainInputGrad, device.BatchNormSplit, device.BatchNormSplitInputGrad:
 		return true
 	}
 	return false
@@ -52,7 +60,8 @@ func spreads(p *device.Program, in device.Instr) bool {
 	case device.ApplyLoss:
 		return true
 	case device.ConvWeightGrad, device.GroupConvWeightGrad, device.DenseWeightGrad, device.BiasGrad,
-		device.BatchNormGammaGrad, device.BatchNormTrainGammaGrad, device.GroupNormGammaGrad:
+		device.BatchNormGammaGrad, device.BatchNormTrainGammaGrad, device.BatchNormSplitGammaGrad,
+		device.BatchNormSplitBetaGrad, device.GroupNormGammaGrad:
 		return p.Buffers[in.Out[0]].Kind == device.ParamGrad
 	}
 	return false
@@ -106,16 +115,17 @@ func (e *executable) addGradients() {
 	}
 }
 
-// statsOfAll makes the statistics of a batch normalisation from the sums of all devices.
-func (e *executable) statsOfAll(op device.BatchNormTrain, s normSpace, x, stats, mean, variance value, chunks int) {
+// statsOfAll makes the statistics of a batch normalisation from the sums of all devices, over n positions
+// here and all positions together.
+func (e *executable) statsOfAll(op device.BatchNormTrain, s normSpace, n, all int, x, stats, mean, variance value, chunks int) {
 	d := e.dev
-	if e.rows > 0 {
-		d.launch("norm_raw_sums", each(op.Channels), x, ptr(s.parts), i(chunks), i(e.rows*op.Positions), i(op.Channels), ptr(s.sums))
+	if n > 0 {
+		d.launch("norm_raw_sums", each(op.Channels), x, ptr(s.parts), i(chunks), i(n), i(op.Channels), ptr(s.sums))
 	} else if d.ok() {
 		d.fail(d.drv.Clear(s.sums, 16*op.Channels, d.stream))
 	}
 	d.allReduce(s.sums, 2*op.Channels, nccl.Float64)
-	d.launch("norm_stats_of", each(op.Channels), ptr(s.sums), i(e.share.all*op.Positions), i(op.Channels), f(op.Epsilon), f(op.Momentum), stats, mean, variance)
+	d.launch("norm_stats_of", each(op.Channels), ptr(s.sums), i(all), i(op.Channels), f(op.Epsilon), f(op.Momentum), stats, mean, variance)
 }
 
 // attend is Iterate on a device that has no rows: it is there wherever others wait for it.

@@ -38,6 +38,21 @@ struct GELU {
   __device__ static float derivative(float x, float) { return below(x) + x * 0.3989422804014327f * expf(-0.5f * x * x); }
 };
 
+struct ELU { // slope is its limit
+  __device__ static float value(float x, float limit) { return x > 0 ? x : limit * expm1f(x); }
+  __device__ static float derivative(float x, float limit) { return x > 0 ? 1 : limit * expf(x); }
+};
+
+struct Softplus {
+  __device__ static float value(float x, float) { return fmaxf(x, 0) + log1pf(expf(-fabsf(x))); }
+  __device__ static float derivative(float x, float) { return Sigmoid::value(x, 0); }
+};
+
+struct Reciprocal {
+  __device__ static float value(float x, float) { return 1 / x; }
+  __device__ static float derivative(float x, float) { return -1 / (x * x); }
+};
+
 #define ACTIVATION(name, F)                                                                                      \
   extern "C" __global__ void name(const float* x, float* y, float slope, unsigned n) {                           \
     const unsigned i = thread_index();                                                                           \
@@ -53,3 +68,6 @@ ACTIVATION(activation_gelu, GELU)
 ACTIVATION(activation_silu, SiLU)
 ACTIVATION(activation_sigmoid, Sigmoid)
 ACTIVATION(activation_tanh, Tanh)
+ACTIVATION(activation_elu, ELU)
+ACTIVATION(activation_softplus, Softplus)
+ACTIVATION(activation_reciprocal, Reciprocal)

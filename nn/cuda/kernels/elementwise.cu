@@ -19,6 +19,12 @@ __global__ void add(const float* a, const float* b, float* y, unsigned n) {
   if (i < n) y[i] = a[i] + b[i];
 }
 
+// mul multiplies rows of size values of a by channels values of b, which repeat along the row.
+__global__ void mul(const float* a, const float* b, float* y, int size, int channels, unsigned n) {
+  const unsigned i = thread_index();
+  if (i < n) y[i] = a[i] * b[i / size * channels + i % size % channels];
+}
+
 __global__ void scale(const float* x, float* y, float factor, unsigned n) {
   const unsigned i = thread_index();
   if (i < n) y[i] = factor * x[i];

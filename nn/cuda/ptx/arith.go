@@ -151,6 +151,7 @@ func init() {
 	float1(func(a float32) float32 { return float32(math.Sqrt(float64(a))) }, "sqrt.rn.f32")
 	float1(func(a float32) float32 { return 1 / a }, "rcp.rn.f32")
 	float1(func(a float32) float32 { return flush(float32(math.Exp2(float64(flush(a))))) }, "ex2.approx.ftz.f32")
+	float1(func(a float32) float32 { return float32(math.Exp2(float64(a))) }, "ex2.approx.f32")
 	float1(func(a float32) float32 { return flush(1 / flush(a)) }, "rcp.approx.ftz.f32")
 	float1(func(a float32) float32 { return flush(float32(math.Log2(float64(flush(a))))) }, "lg2.approx.ftz.f32")
 	instructions["fma.rm.f32"] = func(c *compiler) operation {

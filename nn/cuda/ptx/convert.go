@@ -14,6 +14,7 @@ func init() {
 		return min(max(a, 0), 1)
 	}, "cvt.sat.f32.f32")
 	float1(func(a float32) float32 { return float32(math.Trunc(float64(a))) }, "cvt.rzi.f32.f32")
+	float1(func(a float32) float32 { return float32(math.RoundToEven(float64(a))) }, "cvt.rni.f32.f32")
 	widen(func(a uint32) uint64 { return b64(float64(f32(a))) }, "cvt.f64.f32")
 	widen(func(a uint32) uint64 { return b64(float64(a)) }, "cvt.rn.f64.u32")
 	widen(func(a uint32) uint64 { return b64(float64(int32(a))) }, "cvt.rn.f64.s32")

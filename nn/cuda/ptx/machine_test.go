@@ -163,6 +163,11 @@ func TestResults(t *testing.T) {
 		{"rounding toward zero", `
 			cvt.rn.f32.u32 %f1, %r1; fma.rn.f32 %f1, %f1, 0fBF000000, 0f40200000; cvt.rzi.f32.f32 %f2, %f1; st.global.f32 [%rd2], %f2;`,
 			func(i uint32) uint32 { return math.Float32bits(float32(math.Trunc(2.5 - float64(i)/2))) }},
+		{"rounding to the nearest, halves to even", `
+			cvt.rn.f32.u32 %f1, %r1; fma.rn.f32 %f1, %f1, 0fBF000000, 0f40200000; cvt.rni.f32.f32 %f2, %f1; st.global.f32 [%rd2], %f2;`,
+			func(i uint32) uint32 { return math.Float32bits(float32(math.RoundToEven(2.5 - float64(i)/2))) }},
+		{"a power of two below the normal numbers", `
+			ex2.approx.f32 %f1, 0fC3020000; st.global.f32 [%rd2], %f1;`, func(uint32) uint32 { return 1 << 19 }},
 		{"unordered comparison", `
 			mov.f32 %f1, 0f7FC00000; setp.geu.f32 %p1, %f1, 0f00000000; setp.ge.f32 %p2, %f1, 0f00000000;
 			selp.b32 %r5, 1, 0, %p1; @%p2 add.s32 %r5, %r5, 2; st.global.u32 [%rd2], %r5;`, func(uint32) uint32 { return 1 }},
