@@ -33,6 +33,9 @@ for cgo in 0 1; do
     done
 done
 
+echo "-- two emulated devices as one pass the whole suite"
+RAMPART_SUITE=full go test -count=1 -timeout 30m -run '^TestGroupSuite$' ./nn/cuda
+
 echo "-- with gorgonia.org/cu it links with a stub of libcuda, and works on the stand-in"
 include=$work/wheels/nvidia/cuda_runtime/include
 for lib in stub standin; do
