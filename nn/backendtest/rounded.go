@@ -33,7 +33,7 @@ func (s suite) rounded(t *testing.T, spec nn.Spec, tolerance float64) {
 	}
 	for _, twin := range twins {
 		n := s.build(t, twin, 2, rows)
-		call := nn.ReferenceCall{Rows: rows, X: n.x, Loss: nn.CrossEntropy{}, Labels: n.labels, Soft: n.soft, Scale: 1, Noise: 77}
+		call := nn.ReferenceCall{Rows: rows, Adversarial: adversarial(rows), X: n.x, Loss: nn.CrossEntropy{}, Labels: n.labels, Soft: n.soft, Scale: 1, Noise: 77}
 		want := reference(t, n, call)
 		got := n.inputGrad(t, n.call(0, rows, nn.CrossEntropy{}, 1))
 		roundedNear(t, "logits", got.logits, want.Logits, tolerance, 0)
