@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"rampart/configs"
 )
 
 // open makes or finds the run's folder and its state.
@@ -96,7 +98,7 @@ func (r *run) resumeState() error {
 	if err != nil {
 		return err
 	}
-	if now := r.resolved(); config != now {
+	if now := r.resolved(); config != now && today(config) != now {
 		return &UsageError{fmt.Errorf("the run in %q was started under another config:\n%s\nresume it with the config of its start (%s), or start a new run", r.dir, difference(config, now), filepath.Join(r.dir, "config.toml"))}
 	}
 	if s.Data != r.source {
@@ -104,6 +106,20 @@ func (r *run) resumeState() error {
 	}
 	r.state = s
 	return nil
+}
+
+// today is a config that an earlier version resolved, with the options that have joined since at their
+// defaults. One that holds what this version does not know stays as it is.
+func today(config string) string {
+	c := defaultConfig()
+	if err := configs.Decode(&configs.File{Data: []byte(config)}, nil, c); err != nil {
+		return config
+	}
+	text, err := configs.Encode(c)
+	if err != nil {
+		return config
+	}
+	return string(text)
 }
 
 // difference lists the lines that differ, each under its table.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rampart/configs"
 )
 
 // TestWhole: a run ends with all of its files, and with tables that make sense.
@@ -229,6 +231,27 @@ resume it with the config of its start (%s), or start a new run`, dir, filepath.
 		t.Fatal(err)
 	}
 	same(t, "resumed with config.toml", dir, unbroken(t))
+}
+
+// TestOlderConfig: a run that an earlier version began lacks options that have joined since; at their
+// defaults they are no other config.
+func TestOlderConfig(t *testing.T) {
+	config, err := configs.Encode(load(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := strings.Replace(string(config), "deploy_bn = \"adversarial\"\n", "", 1)
+	if older == string(config) {
+		t.Fatal("the option is not there")
+	}
+	if today(older) != string(config) {
+		t.Errorf("today it reads\n%s\nwant\n%s", today(older), config)
+	}
+	for _, other := range []string{strings.Replace(older, "seed = 7", "seed = 8", 1), older + "\nbygone = 1\n"} {
+		if today(other) == string(config) {
+			t.Errorf("taken for the same:\n%s", other)
+		}
+	}
 }
 
 func isUsage(t *testing.T, err error) {
