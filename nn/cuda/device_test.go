@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -314,6 +315,27 @@ func TestFound(t *testing.T) {
 	}
 	if Found() == "" {
 		t.Error("nothing is said about this machine")
+	}
+}
+
+// TestNone: -device auto may be silent where there is no GPU, not where there is one that does not work.
+func TestNone(t *testing.T) {
+	before := machine
+	t.Cleanup(func() { machine = before })
+	broken := &driver.Error{Call: "cuInit", Code: 803, Name: "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"}
+	for err, silent := range map[error]bool{
+		fmt.Errorf("%w: libcuda.so.1: no such file", driver.ErrNoDriver): true,
+		driver.ErrLeftOut: true,
+		&driver.Error{Call: "cuInit", Code: driver.ErrNoDevice.Code}: true,
+		broken:                                   false,
+		errors.New("the CUDA driver is too old"): false,
+	} {
+		machine = func() (driver.Driver, error) { return nil, err }
+		_, one := Open(0)
+		_, all := OpenSeveral()
+		if errors.Is(one, ErrNone) != silent || errors.Is(all, ErrNone) != silent || !errors.Is(one, err) || Found() != err.Error() {
+			t.Errorf("%v: Open gives %v, OpenSeveral %v, Found %q", err, one, all, Found())
+		}
 	}
 }
 
