@@ -5,6 +5,7 @@ package nn
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"rampart/nn/device"
@@ -67,7 +68,7 @@ func BuildTuned(spec Spec, dev device.Device, rows int, init rng.Stream, tuning 
 	for i, f := range factors {
 		m.params.List[i].RateFactor = f
 	}
-	for _, p := range []struct {
+	list := []struct {
 		exec         *device.Executable
 		graph        *graph
 		name         string
@@ -76,18 +77,22 @@ func BuildTuned(spec Spec, dev device.Device, rows int, init rng.Stream, tuning 
 		{&m.logits, eval, "logits", false, false},
 		{&m.inputGrad, eval, "input gradient", true, false},
 		{&m.paramGrad, train, "parameter gradient", false, true},
-	} {
+	}
+	for _, p := range list {
 		program, err := p.graph.compile(p.name, rows, p.input, p.param)
-		if err == nil {
-			if !p.param {
-				m.fold(program)
-			}
-			*p.exec, err = m.load(program)
-		}
 		if err != nil {
 			return nil, fmt.Errorf("build model: %w", err)
 		}
+		if !p.param {
+			m.fold(program)
+		}
 		m.programs = append(m.programs, program)
+	}
+	// The largest first: where memory runs out, what a device says would fit is right for all.
+	for i, p := range slices.Backward(list) {
+		if *p.exec, err = m.load(m.programs[i]); err != nil {
+			return nil, fmt.Errorf("build model: %w", err)
+		}
 	}
 	if err := m.loadFolding(); err != nil {
 		return nil, fmt.Errorf("build model: %w", err)

@@ -2,8 +2,10 @@
 # What continuous integration checks of CUDA without a GPU, beyond go test: the committed PTX is what
 # NVIDIA's compiler makes of the kernels and its assembler takes it without spilling; the binding of the
 # driver agrees with cuda.h, and its calls and errors work on a stand-in, through purego and through
-# gorgonia.org/cu, and that of NCCL likewise with nccl.h, which also loads NVIDIA's own library; without CUDA the program is a static binary that runs where there is no file but itself. Needs Linux on x86-64, Go, a C compiler,
-# and Python 3 with pip, which brings NVIDIA's wheels. Nothing is skipped: what cannot run fails.
+# gorgonia.org/cu, and that of NCCL likewise with nccl.h, which also loads NVIDIA's own library; the bundle
+# for a machine with a GPU builds, and says where there is none; without CUDA the program is a static binary
+# that runs where there is no file but itself. Needs Linux on x86-64, Go, a C compiler, and Python 3 with
+# pip, which brings NVIDIA's wheels. Nothing is skipped: what cannot run fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -63,6 +65,10 @@ if LD_LIBRARY_PATH=$work/stub "$work/train-cu" -h >"$work/help"; then
     echo "gorgonia.org/cu no longer ends a program where there is no GPU: it could be in the default binary"
     exit 1
 fi
+
+echo "-- the bundle for a machine with a GPU builds, and says where there is none"
+bash nn/cuda/ondevice.sh "$work/bundle"
+"$work/bundle/ondevice.sh" >"$work/report" 2>&1 || grep '^no GPU to run on: ' "$work/report" || { cat "$work/report"; exit 1; }
 
 echo "-- without CUDA the program is one file"
 mkdir "$work/root"

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -190,31 +191,37 @@ func TestStartBits(t *testing.T) {
 	}
 }
 
-// TestOutOfMemory: the error says what would fit.
+// TestOutOfMemory: the error says what would fit: no more than does, and little less.
 func TestOutOfMemory(t *testing.T) {
-	rows, d := 4000, (*Device)(nil)
-	for tries := 0; ; tries++ {
+	build := func(rows int) (*Device, error) {
 		m := ptx.NewMachine(1)
-		m.Limit = 1 << 20
-		var err error
-		if d, err = New(m, 0); err != nil {
+		m.Limit = 8 << 20 // of which workspace, which is counted in full, takes little
+		d, err := New(m, 0)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = nn.Build(checkSpec(false), d, rows, rng.New(1, "weights")); err == nil {
-			break
-		}
-		needs := fmt.Sprintf("%d rows need", rows)
-		_, rest, found := strings.Cut(err.Error(), "at most ")
-		if _, scanErr := fmt.Sscanf(rest, "%d rows fit", &rows); !found || scanErr != nil || !strings.Contains(err.Error(), needs) || tries > 2 {
-			t.Fatalf("try %d: error %v", tries, err)
-		}
+		_, err = nn.Build(checkSpec(false), d, rows, rng.New(1, "weights"))
+		return d, err
 	}
-	if rows < 100 || rows == 4000 {
-		t.Errorf("%d rows fit", rows)
+	_, err := build(40000)
+	if err == nil {
+		t.Fatal("40000 rows fit into 8 MiB")
 	}
-	big := d.New(1 << 20)
+	rows := 0
+	_, rest, _ := strings.Cut(err.Error(), "are free: ")
+	if _, scanErr := fmt.Sscanf(rest, "%d rows would fit", &rows); scanErr != nil || !strings.Contains(err.Error(), "40000 rows need") {
+		t.Fatalf("error %v", err)
+	}
+	d, err := build(rows)
+	if err != nil || rows < 1000 {
+		t.Fatalf("%d rows are said to fit: %v", rows, err)
+	}
+	if _, err := build(rows + rows/5); err == nil {
+		t.Errorf("%d rows are said to fit, and a fifth more do", rows)
+	}
+	big := d.New(4 << 20)
 	big.Upload([]float32{1}, 0)
-	if _, err := nn.Build(checkSpec(false), d, 1, rng.New(1, "weights")); err == nil || !strings.Contains(err.Error(), "4.0 MiB for a tensor") {
+	if _, err := nn.Build(checkSpec(false), d, 1, rng.New(1, "weights")); err == nil || !strings.Contains(err.Error(), "16 MiB for a tensor") {
 		t.Errorf("after a tensor that does not fit: %v", err)
 	}
 }
@@ -314,6 +321,27 @@ func TestFound(t *testing.T) {
 	}
 	if Found() == "" {
 		t.Error("nothing is said about this machine")
+	}
+}
+
+// TestNone: -device auto may be silent where there is no GPU, not where there is one that does not work.
+func TestNone(t *testing.T) {
+	before := machine
+	t.Cleanup(func() { machine = before })
+	broken := &driver.Error{Call: "cuInit", Code: 803, Name: "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"}
+	for err, silent := range map[error]bool{
+		fmt.Errorf("%w: libcuda.so.1: no such file", driver.ErrNoDriver): true,
+		driver.ErrLeftOut: true,
+		&driver.Error{Call: "cuInit", Code: driver.ErrNoDevice.Code}: true,
+		broken:                                   false,
+		errors.New("the CUDA driver is too old"): false,
+	} {
+		machine = func() (driver.Driver, error) { return nil, err }
+		_, one := Open(0)
+		_, all := OpenSeveral()
+		if errors.Is(one, ErrNone) != silent || errors.Is(all, ErrNone) != silent || !errors.Is(one, err) || Found() != err.Error() {
+			t.Errorf("%v: Open gives %v, OpenSeveral %v, Found %q", err, one, all, Found())
+		}
 	}
 }
 

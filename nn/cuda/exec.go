@@ -80,7 +80,7 @@ func (d *Device) reserve(l *plan) error {
 		if failed != nil {
 			return err
 		}
-		return fmt.Errorf("%d rows need %s and %s are free: at most %d rows fit: %w", l.rows, sizeText(float64(l.total)), sizeText(float64(free)), l.fits(float64(free)), err)
+		return fmt.Errorf("%d rows need %s and %s are free: %d rows would fit: %w", l.rows, sizeText(float64(l.total)), sizeText(float64(free)), l.fits(float64(free)), err)
 	}
 	d.arena, d.size = p, l.total
 	return err

@@ -2,7 +2,8 @@
 # Runs the CUDA executor on a GPU and writes one report.
 #
 #   nn/cuda/ondevice.sh [DIR]   in the repository: builds a bundle in DIR (default: cuda-bundle)
-#   DIR/ondevice.sh             on the machine with the GPU: runs it and writes DIR/report.txt
+#   DIR/ondevice.sh             on the machine with the GPU: runs it and writes DIR/report.txt; where there is
+#                               no GPU it says so at once and writes nothing
 #
 # Building needs Go. The bundle needs nothing but glibc and NVIDIA's driver; compute-sanitizer, and PyTorch
 # with CUDA, are used where they are.
@@ -17,12 +18,20 @@ if [ ! -e "$here/cuda.test" ]; then # in the repository
     go test -c -o "$bundle/cuda.test" ./nn/cuda
     go build -o "$bundle/train" ./train
     cp "$here/ondevice.sh" "$here/testdata/resblock.toml" "$here/testdata/torch_gpu.py" "$bundle"
-    git rev-parse HEAD >"$bundle/commit"
+    git describe --always --dirty --abbrev=40 >"$bundle/commit"
     echo "the bundle is in $bundle: copy it to the machine with the GPU, and run ondevice.sh there"
     exit
 fi
 
 cd "$here"
+found=$(./train -h | sed -n 's/^ *here: //p')
+case $found in
+cuda:0*) ;;
+*)
+    echo "no GPU to run on: $found" >&2
+    exit 1
+    ;;
+esac
 failed=0
 part() {
     printf '\n== %s\n' "$1"
@@ -36,7 +45,7 @@ part() {
 {
     echo "Rampart $(cat commit), $(date -u +%Y-%m-%dT%H:%MZ), $(uname -srm)"
     command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv
-    ./train -h | grep -A1 -- '-device' | tail -1
+    echo "$found"
 
     export RAMPART_CUDA=0 # the number of the GPU that the tests use
     part "the executors' suite" ./cuda.test -test.v -test.run '^TestOnDevice' -test.timeout 20m
@@ -49,7 +58,7 @@ part() {
     fi
     part "bench, madry_cnn" ./train bench -config madry.toml -device cuda -ops
     part "bench, the first block of a ResNet-18" ./train bench -config resblock.toml -device cuda -ops
-    if ./train -h | grep -Eq 'cuda:0 is .*, compute ([89]|1[0-9])\.'; then # with tensor cores
+    if echo "$found" | grep -Eq 'cuda:0 is .*, compute ([89]|1[0-9])\.'; then # with tensor cores
         for precision in tf32 bf16; do
             for config in madry resblock; do
                 part "bench, $config.toml in $precision" ./train bench -config $config.toml -device cuda -set precision=$precision

@@ -9,7 +9,8 @@ import (
 	"rampart/nn/cuda/driver"
 )
 
-// ErrNone is that there is no GPU: no driver, or no device that it knows.
+// ErrNone is that there is no GPU: no driver, or no device that it knows. A driver that is there and does
+// not work, or is too old, is another error: somebody has to hear of it.
 var ErrNone = errors.New("no GPU")
 
 // machine is this machine's driver, opened once.
@@ -19,9 +20,19 @@ var machine = sync.OnceValues(func() (driver.Driver, error) { return driver.Open
 func Open(number int) (*Device, error) {
 	drv, err := machine()
 	if err != nil {
-		return nil, none{err}
+		return nil, missing(err)
 	}
 	return New(drv, number)
+}
+
+// missing makes an error of opening the driver an ErrNone, too, where there is nothing to open.
+func missing(err error) error {
+	for _, nothing := range []error{driver.ErrNoDriver, driver.ErrLeftOut, driver.ErrNoDevice} {
+		if errors.Is(err, nothing) {
+			return none{err}
+		}
+	}
+	return err
 }
 
 // none is an error that is an ErrNone, too.

@@ -14,7 +14,7 @@ func OpenSeveral(numbers ...int) (device.Device, error) {
 			n, err = drv.Devices()
 		}
 		if err != nil {
-			return nil, none{err}
+			return nil, missing(err)
 		}
 		for k := range max(n, 1) {
 			numbers = append(numbers, k)

@@ -79,7 +79,10 @@ func newPlan(p *device.Program, workspace int) (*plan, error) {
 // Memory implements device.Sized.
 func (e *executable) Memory() int { return e.plan.total }
 
-// fits says how many rows would fit into bytes of memory.
+// fits says how many rows fit into bytes of memory. What does not grow with the rows stays; the workspace, which
+// grows slowly, counts as such, so that the answer is never too large.
 func (l *plan) fits(bytes float64) int {
-	return int(bytes / (float64(l.total) / float64(l.rows)))
+	same := float64(l.wholes.bytes + l.workspace.bytes + l.counts.bytes + l.limits.bytes)
+	const gaps = 9 * 256 // regions begin at multiples of 256
+	return max(0, int((bytes-same-gaps)/(float64(l.total)-same)*float64(l.rows)))
 }

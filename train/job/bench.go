@@ -18,6 +18,7 @@ import (
 	"rampart/defenses"
 	"rampart/nn"
 	"rampart/nn/cpu"
+	"rampart/nn/cuda"
 	"rampart/nn/device"
 	"rampart/nn/kernel"
 )
@@ -26,6 +27,7 @@ import (
 type Benchmark struct {
 	CPU     string `json:"cpu"`
 	Device  string `json:"device"`
+	GPUs    string `json:"gpus,omitempty"` // what this machine has, with memory and driver; "" on the processor
 	Kernels string `json:"kernels"`
 	Threads int    `json:"threads"`
 	Batch   int    `json:"batch"`
@@ -92,6 +94,8 @@ func Bench(cfg *Config, opt Options, b BenchOptions) error {
 	out := &Benchmark{CPU: cpuName(), Device: r.dev.Name(), Kernels: kernel.Current(), Threads: threads, Batch: batch}
 	if _, ok := r.dev.(*cpu.Device); ok {
 		out.PeakGFLOPS, out.BandwidthGBs = peak(threads)/1e9, bandwidth(threads)/1e9
+	} else {
+		out.GPUs = cuda.Found()
 	}
 	if err := r.benchStages(m, out, b); err != nil {
 		return err
@@ -295,7 +299,7 @@ func (out *Benchmark) print(r *run) error {
 		fmt.Fprintf(w, "%s, %s kernels, %d threads: peak %.1f GFLOP/s, memory %.1f GB/s; %s, batch %d\n",
 			out.CPU, out.Kernels, out.Threads, out.PeakGFLOPS, out.BandwidthGBs, r.spec().Name(), out.Batch)
 	} else {
-		fmt.Fprintf(w, "%s; %s, batch %d\n", out.Device, r.spec().Name(), out.Batch)
+		fmt.Fprintf(w, "found: %s\n%s; %s, batch %d\n", out.GPUs, out.Device, r.spec().Name(), out.Batch)
 	}
 	right := tablewriter.WithRowAlignmentConfig(tw.CellAlignment{Global: tw.AlignRight, PerColumn: []tw.Align{tw.AlignLeft}})
 	t := tablewriter.NewTable(w, right, tablewriter.WithHeaderAutoFormat(tw.Off))

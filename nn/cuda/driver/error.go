@@ -1,6 +1,9 @@
 package driver
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Error is a result of the driver API other than success.
 type Error struct {
@@ -30,6 +33,8 @@ func (e *Error) Is(target error) bool {
 
 // Errors to compare with.
 var (
+	ErrNoDriver = errors.New("no CUDA driver") // where there is none to load
+	ErrLeftOut  = errors.New("this program was built without CUDA")
 	ErrMemory   = &Error{Code: 2, Name: "CUDA_ERROR_OUT_OF_MEMORY"}
 	ErrNoDevice = &Error{Code: 100, Name: "CUDA_ERROR_NO_DEVICE"}
 )

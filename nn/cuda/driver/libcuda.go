@@ -30,7 +30,7 @@ type launchMemory struct {
 func Open(library string) (Driver, error) {
 	open, find, err := loader(library)
 	if err != nil {
-		return nil, fmt.Errorf("no CUDA driver: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrNoDriver, err)
 	}
 	c := &libcuda{functions: make([]uintptr, len(symbols))}
 	for i, s := range symbols {

@@ -2,9 +2,7 @@
 
 package driver
 
-import "errors"
-
 // Open fails: there is no CUDA for this system, or it was left out (go build -tags nocuda).
 func Open(string) (Driver, error) {
-	return nil, errors.New("this program was built without CUDA")
+	return nil, ErrLeftOut
 }
