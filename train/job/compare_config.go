@@ -36,10 +36,9 @@ type Strategies struct {
 	// Seed takes the place of the configs' own; with Repeat, that many seeds from it on.
 	Seed   uint64 `toml:"seed"`
 	Repeat int    `toml:"repeat"`
-	// Norm and Epsilon are the threat model of the comparison. Where they are not set, it is the one
-	// that all strategies train against.
-	Norm    attacks.Norm   `toml:"norm,omitempty"`
-	Epsilon configs.Number `toml:"eps,omitempty"`
+	// Claim is the threat model of the comparison. Where it is not set, it is the one that all strategies
+	// train against.
+	Claim
 	// TransferN is the number of test images behind the matrix of transfer; 0 leaves it out.
 	TransferN int `toml:"transfer_n"`
 }
@@ -77,13 +76,7 @@ func (s Strategies) Validate() error {
 	if s.TransferN < 0 {
 		return registry.Errorf("transfer_n", "%d must not be negative (0 leaves the matrix out)", s.TransferN)
 	}
-	if (s.Norm == "") != (s.Epsilon == 0) {
-		return registry.Errorf("eps", "set norm and eps, or neither: then the threat model is that of the strategies")
-	}
-	if s.Norm == "" {
-		return nil
-	}
-	return attacks.Threat{Norm: s.Norm, Epsilon: s.Epsilon}.Validate()
+	return nil
 }
 
 func strategyName(config string) string {
@@ -130,6 +123,9 @@ func LoadComparison(names, set []string) (*Comparison, error) {
 	if !own {
 		c.Eval = c.strategies[0].cfg.Eval
 	}
+	if own && c.Eval.Claim.Norm != "" {
+		return nil, &UsageError{fmt.Errorf("%s: eval.norm: the threat model of a comparison is compare.norm and compare.eps", file.Path)}
+	}
 	if err := c.agree(); err != nil {
 		return nil, &UsageError{err}
 	}
@@ -165,18 +161,17 @@ func (c *Comparison) agree() error {
 			return fmt.Errorf("%q and %q have different data sets, so that their figures cannot be compared:\n%s", first.name, s.name, difference(a, b))
 		}
 	}
-	if c.threat = (attacks.Threat{Norm: c.Compare.Norm, Epsilon: c.Compare.Epsilon}); c.threat.Norm != "" {
+	if c.threat = c.Compare.Claim.threat(); c.threat.Norm != "" {
 		return nil
 	}
 	from := ""
 	for _, s := range c.strategies {
-		a := s.cfg.Defense.Value.Attack()
-		switch {
-		case a == nil:
+		switch threat := s.cfg.threat(); {
+		case s.cfg.Defense.Value.Attack() == nil:
 		case from == "":
-			c.threat, from = a.Threat(), s.name
-		case a.Threat() != c.threat:
-			return fmt.Errorf("%q trains against %v, %q against %v: say under which threat model they are compared, by compare.norm and compare.eps", from, c.threat, s.name, a.Threat())
+			c.threat, from = threat, s.name
+		case threat != c.threat:
+			return fmt.Errorf("%q is for %v, %q for %v: say under which threat model they are compared, by compare.norm and compare.eps", from, c.threat, s.name, threat)
 		}
 	}
 	if from == "" {

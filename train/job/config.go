@@ -128,6 +128,8 @@ type Distill struct {
 
 // Evaluation is what the tables measure.
 type Evaluation struct {
+	// Claim is the threat model of the tables, where it is not that of the training attack.
+	Claim
 	// N is the number of test images, evenly spaced; 0 is all.
 	N     int `toml:"n"`
 	Batch int `toml:"batch"`
@@ -378,8 +380,16 @@ func (c *Config) Warnings() (list []string) {
 	return list
 }
 
-// threat is what the network is hardened against: the training attack's, else the probe's.
+// threat is what the tables are about: what they claim, else the training attack's, else the probe's.
 func (c *Config) threat() attacks.Threat {
+	if t := c.Eval.Claim.threat(); t.Norm != "" {
+		return t
+	}
+	return c.hardened()
+}
+
+// hardened is what the network is trained against.
+func (c *Config) hardened() attacks.Threat {
 	if a := c.Defense.Value.Attack(); a != nil {
 		return a.Threat()
 	}

@@ -174,7 +174,7 @@ func (c *Config) share() float64 {
 	return sum / float64(c.members())
 }
 
-// threatText names what the network is hardened against.
+// threatText names what the network is hardened against, and what the tables are about where that is another.
 func (c *Config) threatText() string {
 	var list []string
 	for _, a := range c.opponents() {
@@ -183,9 +183,13 @@ func (c *Config) threatText() string {
 		}
 	}
 	if list == nil {
-		return c.threat().String()
+		list = []string{c.hardened().String()}
 	}
-	return strings.Join(list, " and ")
+	text := strings.Join(list, " and ")
+	if claim := c.threat().String(); c.Eval.Claim.Norm != "" && claim != text {
+		return "trained against " + text + ", attacked in " + claim
+	}
+	return text
 }
 
 // checkMembers reports members that do not go with the rest of the config.

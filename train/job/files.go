@@ -35,7 +35,7 @@ func (r *run) writeCheckpoint(name string, spec nn.Spec, weights []nn.Weight, fi
 		Config:     r.resolved(),
 	}}
 	if name != "baseline" {
-		threat := r.cfg.threat()
+		threat := r.cfg.hardened()
 		f.Meta.ThreatModel = checkpoints.ThreatModel{Norm: string(threat.Norm), Epsilon: float64(threat.Epsilon), AdversarialShare: r.cfg.share()}
 	}
 	if name == "best" || name == "last" {

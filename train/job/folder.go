@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"rampart/configs"
 )
 
 // open makes or finds the run's folder and its state.
@@ -111,15 +109,11 @@ func (r *run) resumeState() error {
 // today is a config that an earlier version resolved, with the options that have joined since at their
 // defaults. One that holds what this version does not know stays as it is.
 func today(config string) string {
-	c := defaultConfig()
-	if err := configs.Decode(&configs.File{Data: []byte(config)}, nil, c); err != nil {
-		return config
-	}
-	text, err := configs.Encode(c)
+	c, err := parsed("config", config)
 	if err != nil {
 		return config
 	}
-	return string(text)
+	return encoded(c)
 }
 
 // difference lists the lines that differ, each under its table.

@@ -1,0 +1,26 @@
+package job
+
+import (
+	"rampart/attacks"
+	"rampart/configs"
+	"rampart/nn/registry"
+)
+
+// Claim is a threat model that figures are about; not set, it is the one that is trained against.
+type Claim struct {
+	Norm    attacks.Norm   `toml:"norm,omitempty"`
+	Epsilon configs.Number `toml:"eps,omitempty"`
+}
+
+// Validate reports half of a threat model, and one that is none.
+func (c Claim) Validate() error {
+	if (c.Norm == "") != (c.Epsilon == 0) {
+		return registry.Errorf("eps", "set norm and eps, or neither: then the threat model is the one that is trained against")
+	}
+	if c.Norm == "" {
+		return nil
+	}
+	return c.threat().Validate()
+}
+
+func (c Claim) threat() attacks.Threat { return attacks.Threat{Norm: c.Norm, Epsilon: c.Epsilon} }
