@@ -76,11 +76,7 @@ func Train(ctx context.Context, cfg *Config, opt Options) error {
 	if err != nil {
 		return err
 	}
-	m, err := nn.Build(r.spec(), r.dev, 1, r.stream("unused"))
-	if err == nil {
-		err = r.checkProofs(m)
-	}
-	if err == nil {
+	if err = r.checkNetwork(); err == nil {
 		err = r.tune()
 	}
 	if err != nil {
