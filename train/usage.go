@@ -129,6 +129,9 @@ func unknownFlag(c *cli.Command, name string) error {
 	if near, ok := registry.Nearest(name, flagNames(c)); ok {
 		return usagef("unknown flag -%s: did you mean -%s?", name, near)
 	}
+	if name == "resume" && c.Name == "compare" {
+		return usagef("unknown flag -resume of %q: without it the same command goes on where it was stopped", c.FullName())
+	}
 	for _, other := range append([]*cli.Command{c.Root()}, c.Root().Commands...) {
 		if other != c && slices.Contains(flagNames(other), name) {
 			return usagef("unknown flag -%s of %q: it belongs to %q, after the command's name", name, c.FullName(), other.FullName())
