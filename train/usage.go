@@ -49,7 +49,8 @@ const attackExamples = `Examples:
   train attack -config madry.toml -checkpoint best.safetensors -attack cw -save nearest.safetensors -set eval.n=100
 
 The file holds "adversarial" and "clean" [N,C,H,W] in [0,1], "labels", "predictions" and "index",
-all as float32. Attacks that look for the nearest adversarial example give that, wherever it lies.`
+all as float32. Attacks that look for the nearest adversarial example give that, wherever it lies.
+-attack without norm and eps stays within the config's threat model, where the method knows that norm.`
 
 const certifyExamples = `Examples:
   train certify -config smoothing.toml -checkpoint checkpoints/smoothing/best.safetensors
