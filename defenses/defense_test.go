@@ -228,6 +228,7 @@ func TestValidate(t *testing.T) {
 		{"name = \"pgd_at\"\nattack.name = \"deepfool\"", `t.toml:3: "defense.attack.name": "deepfool" looks for the nearest adversarial example, be it beyond eps: train against an attack within eps, such as "pgd"`},
 		{"name = \"pgd_at\"\nattack = { name = \"eot\", attack = { name = \"cw\" } }", `t.toml:3: "defense.attack.name": "eot" looks for the nearest adversarial example, be it beyond eps: train against an attack within eps, such as "pgd"`},
 		{"name = \"pgd_at\"\nattack = { name = \"transfer\", checkpoint = \"c\", attack = { name = \"cw\" } }", `t.toml:3: "defense.attack.name": "transfer" looks for the nearest adversarial example, be it beyond eps: train against an attack within eps, such as "pgd"`},
+		{"name = \"pgd_at\"\nattack = { name = \"hopskipjump\", target = \"next\" }", `t.toml:3: "defense.attack.name": "hopskipjump" looks for the nearest adversarial example, be it beyond eps: train against an attack within eps, such as "pgd"`},
 		{"name = \"pgd_at\"\nattack = { name = \"eot\", samples = 2 }", ``},
 		{`name = "trades"`, ``},
 		{"name = \"trades\"\nbeta = 0", `t.toml:3: "defense.beta": 0 must be above 0`},

@@ -188,9 +188,6 @@ func (r *run) checkAttacks() error {
 		if _, ok := a.(attacks.Sequence); ok {
 			return fmt.Errorf("defense.attack: %s is a sequence of attacks for evaluation: train against one, such as \"pgd\"", a.Label())
 		}
-		if h, ok := a.(*attacks.HopSkipJump); ok && h.Target != "" {
-			return fmt.Errorf("defense.attack: %s begins from images of a whole data set, which a minibatch is not: train against another, such as \"pgd\"", a.Label())
-		}
 	}
 	if t := r.cfg.Teacher; t != nil {
 		for _, a := range defenses.Attacks(t.Defense.Value) {
