@@ -50,6 +50,9 @@ func (a *FGSM) Label() string {
 	if a.RandomStart {
 		s = "FGSM-RS"
 	}
+	if a.Loss != "cross_entropy" {
+		s += " " + a.Loss
+	}
 	if a.Target != "" {
 		s += " targeted"
 	}

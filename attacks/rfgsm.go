@@ -47,6 +47,9 @@ func (a *RFGSM) LossName() string { return a.Loss }
 // Label implements Attack.
 func (a *RFGSM) Label() string {
 	s := "R+FGSM"
+	if a.Loss != "cross_entropy" {
+		s += " " + a.Loss
+	}
 	if a.Target != "" {
 		s += " targeted"
 	}

@@ -145,8 +145,8 @@ func TestWarnings(t *testing.T) {
 
 func TestLabels(t *testing.T) {
 	for _, c := range []struct{ attack, options, want string }{
-		{"noise", "", "noise"}, {"noise", `distribution = "gaussian"`, "Gaussian noise"}, {"fgsm", "", "FGSM"}, {"fgsm", "random_start = true", "FGSM-RS"}, {"fgsm", `target = "next"`, "FGSM targeted"},
-		{"rfgsm", "restarts = 3", "R+FGSM x3"}, {"mifgsm", `target = "next"`, "MI-FGSM-10 targeted"}, {"mifgsm", "random_start = true\nrestarts = 4", "MI-FGSM-10 x4"}, {"cw", "", "CW"}, {"ead", `rule = "l1"`, "EAD-L1"},
+		{"noise", "", "noise"}, {"noise", `distribution = "gaussian"`, "Gaussian noise"}, {"fgsm", "", "FGSM"}, {"fgsm", "random_start = true", "FGSM-RS"}, {"fgsm", `target = "next"`, "FGSM targeted"}, {"fgsm", `loss = "margin"`, "FGSM margin"},
+		{"rfgsm", "restarts = 3", "R+FGSM x3"}, {"rfgsm", `loss = "dlr"`, "R+FGSM dlr"}, {"mifgsm", `target = "next"`, "MI-FGSM-10 targeted"}, {"mifgsm", "random_start = true\nrestarts = 4", "MI-FGSM-10 x4"}, {"cw", "", "CW"}, {"ead", `rule = "l1"`, "EAD-L1"},
 		{"deepfool", "", "DeepFool-50"}, {"hopskipjump", "", "HopSkipJump-25000"}, {"hopskipjump", "target = \"next\"", "HopSkipJump-25000 targeted"},
 		{"pgd", "", "PGD-40"}, {"pgd", "steps = 100\nrestarts = 10", "PGD-100 x10"}, {"pgd", "steps = 7\nloss = \"margin\"\ntarget = \"random\"", "PGD-7 margin targeted"},
 		{"apgd", "", "APGD-CE"}, {"apgd", "loss = \"dlr\"\nrestarts = 5\neot = 20", "APGD-DLR eot 20 x5"}, {"apgd_t", "", "APGD-T"},
@@ -178,7 +178,7 @@ func TestCheckClasses(t *testing.T) {
 		{"autoattack", "", 3, `AutoAttack standard: the loss of apgd_t needs at least 4 classes, the network has 3: use version = "custom" with attacks = ["apgd_ce", "fab_t", "square"]`},
 		{"autoattack", `version = "rand"`, 2, `AutoAttack rand: the loss of apgd_dlr needs at least 3 classes, the network has 2: use version = "custom" with attacks = ["apgd_ce", "fab_t", "square"]`},
 		{"pgd", `loss = "dlr"`, 2, `PGD-40 dlr: loss "dlr" needs at least 3 classes, the network has 2: use "cross_entropy" or "margin"`},
-		{"fgsm", "loss = \"targeted_dlr\"\ntarget = \"next\"", 3, `FGSM targeted: loss "targeted_dlr" needs at least 4 classes, the network has 3: use "cross_entropy" or "margin"`},
+		{"fgsm", "loss = \"targeted_dlr\"\ntarget = \"next\"", 3, `FGSM targeted_dlr targeted: loss "targeted_dlr" needs at least 4 classes, the network has 3: use "cross_entropy" or "margin"`},
 	} {
 		a, err := decoded(c.attack, c.options)
 		if err != nil {

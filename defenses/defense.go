@@ -204,10 +204,28 @@ func validAttack(c configs.Choice[attacks.Attack]) error {
 	if !c.Set() {
 		return registry.Errorf("attack", "a [defense.attack] table is needed")
 	}
+	// Training takes examples as the attack makes them: nobody projects them into the ball.
+	if _, ok := innermost(c.Value).(attacks.Minimal); ok {
+		return registry.Errorf("attack.name", "%q looks for the nearest adversarial example, be it beyond eps: train against an attack within eps, such as \"pgd\"", c.Name)
+	}
 	if n := c.Value.Restarts(); n > 1 {
 		return registry.Errorf("attack.restarts", "%d restarts: training makes one run of its attack on each example", n)
 	}
 	return nil
+}
+
+// innermost is the attack that makes the examples, without those around it.
+func innermost(a attacks.Attack) attacks.Attack {
+	for {
+		switch outer := a.(type) {
+		case *attacks.Expectation:
+			a = outer.Attack.Value
+		case *attacks.Transfer:
+			a = outer.Attack.Value
+		default:
+			return a
+		}
+	}
 }
 
 // chosen is an attack of our own as the default of a table.

@@ -77,6 +77,6 @@ func (s *Session) draw() *nn.Model {
 
 func init() {
 	registry.Register("ensemble_at", func() Defense {
-		return &EnsembleAT{Adversarial: 0.5, With: chosen("fgsm", func(a *attacks.FGSM) { a.RandomStart = true })}
+		return &EnsembleAT{Adversarial: 0.5, With: chosen("fgsm", func(*attacks.FGSM) {})}
 	})
 }

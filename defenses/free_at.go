@@ -29,6 +29,9 @@ func (d *FreeAT) Validate() error {
 	if err := d.Bound.Validate(); err != nil {
 		return err
 	}
+	if d.Norm == attacks.L1 {
+		return registry.Errorf("norm", "free training knows %q and %q", string(attacks.Linf), string(attacks.L2))
+	}
 	if d.StepSize < 0 {
 		return registry.Errorf("step_size", "%v must not be negative (0 means eps)", float64(d.StepSize))
 	}

@@ -49,7 +49,8 @@ const attackExamples = `Examples:
   train attack -config madry.toml -checkpoint best.safetensors -attack cw -save nearest.safetensors -set eval.n=100
 
 The file holds "adversarial" and "clean" [N,C,H,W] in [0,1], "labels", "predictions" and "index",
-all as float32. Attacks that look for the nearest adversarial example give that, wherever it lies.`
+all as float32. Attacks that look for the nearest adversarial example give that, wherever it lies.
+-attack without norm and eps stays within the config's threat model, where the method knows that norm.`
 
 const certifyExamples = `Examples:
   train certify -config smoothing.toml -checkpoint checkpoints/smoothing/best.safetensors
@@ -128,6 +129,9 @@ func usageError(_ context.Context, c *cli.Command, err error, _ bool) error {
 func unknownFlag(c *cli.Command, name string) error {
 	if near, ok := registry.Nearest(name, flagNames(c)); ok {
 		return usagef("unknown flag -%s: did you mean -%s?", name, near)
+	}
+	if name == "resume" && c.Name == "compare" {
+		return usagef("unknown flag -resume of %q: without it the same command goes on where it was stopped", c.FullName())
 	}
 	for _, other := range append([]*cli.Command{c.Root()}, c.Root().Commands...) {
 		if other != c && slices.Contains(flagNames(other), name) {

@@ -139,8 +139,13 @@ func (r *run) smoothed() (*data.Dataset, error) {
 	return data.Every(r.test, min(r.cfg.Smoothing.Examples, r.test.Len()))
 }
 
-// checkProofs reports a network that has no bounds where they are asked for, before it is trained.
-func (r *run) checkProofs(m *nn.Model) error {
+// checkNetwork reports a network that the defence cannot train, or that has no bounds where they are
+// asked for, before it is trained.
+func (r *run) checkNetwork() error {
+	m, err := nn.Build(r.spec(), r.dev, 1, r.stream("unused"))
+	if err != nil {
+		return err
+	}
 	if r.cfg.Ensemble == nil { // its members may have other defences
 		if err := defenses.Suits(r.cfg.Defense.Value, m); err != nil {
 			return fmt.Errorf("defence %q: %w", r.cfg.Defense.Name, err)

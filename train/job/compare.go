@@ -29,6 +29,7 @@ type comparing struct {
 	contenders []*contender
 	output     sync.Mutex
 	done       int
+	told       []string // the warnings
 	// common is the evaluation by which all networks are looked at side by side.
 	common *run
 }
@@ -94,17 +95,25 @@ func (w *comparing) list() error {
 }
 
 func (w *comparing) announce() {
-	for _, s := range w.strategies {
-		for _, text := range s.cfg.Warnings() {
-			if !strings.HasPrefix(text, "eval: ") { // not its [eval], but the comparison's, is what runs
-				fmt.Fprintf(w.opt.Stderr, "warning: %s: %s\n", s.name, text)
-			}
-		}
-	}
 	if w.opt.Quiet {
 		return
 	}
 	fmt.Fprintf(w.opt.Stdout, "%s: %d strategies, %d of them at a time, measured in %v; folder %s\n", w.Name, len(w.strategies), min(w.opt.Jobs, len(w.contenders)), w.threat, w.opt.Out)
+}
+
+// warn tells of what may be a mistake in a strategy or, once for all of them, in how they are measured.
+func (w *comparing) warn(e *contender, list []string) {
+	w.output.Lock()
+	defer w.output.Unlock()
+	for _, text := range list {
+		if !strings.HasPrefix(text, "eval") && !strings.Contains(text, " test images ") {
+			text = w.strategies[e.strategy].name + ": " + text
+		}
+		if !slices.Contains(w.told, text) {
+			w.told = append(w.told, text)
+			fmt.Fprintln(w.opt.Stderr, "warning:", text)
+		}
+	}
 }
 
 // runAll trains and measures every contender, opt.Jobs at a time. Its error is the interruption.

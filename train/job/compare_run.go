@@ -23,6 +23,7 @@ func (w *comparing) train(ctx context.Context, e *contender, opt Options) error 
 	if err != nil {
 		return err
 	}
+	w.warn(e, r.warnings())
 	// The comparison measures; the run itself says no more than how well it does on clean images.
 	cfg.Eval = Evaluation{N: w.Eval.N, Batch: w.Eval.Batch, Protocol: ProtocolNone, CurveN: 1, Draws: w.Eval.Draws}
 	name := w.strategies[e.strategy].name

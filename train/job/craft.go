@@ -10,6 +10,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"github.com/BurntSushi/toml"
 
 	"rampart/attacks"
 	"rampart/checkpoints"
@@ -47,6 +50,9 @@ func Craft(ctx context.Context, cfg *Config, c CraftOptions, opt Options) error 
 	}
 	if err := r.loadSources(placed{"-attack", a}); err != nil {
 		return err
+	}
+	for _, s := range (placed{"-attack", a}).warnings(r.spec().Input) {
+		fmt.Fprintln(opt.Stderr, "warning:", s)
 	}
 	m, err := r.network(f.Meta.Model.Spec, f.Weights(), r.cfg.Eval.Batch)
 	if err != nil {
@@ -86,6 +92,9 @@ func (c *CraftOptions) free() error {
 		if _, err := os.Stat(c.Save); err == nil {
 			return fmt.Errorf("-save %q exists already: choose another name", c.Save)
 		}
+		if _, err := os.Stat(filepath.Dir(c.Save)); err != nil { // before the attack has run for long
+			return fmt.Errorf("-save %q: make its folder first: %w", c.Save, err)
+		}
 	}
 	if c.PNG != "" {
 		taken, err := inUse(c.PNG)
@@ -112,7 +121,7 @@ func (r *run) chosenAttack(text string) (attacks.Attack, error) {
 		if err := configs.Decode(&configs.File{Path: "-attack", Data: []byte("attack = " + text)}, nil, &into); err != nil {
 			return nil, err
 		}
-		a = into.Attack.Value
+		a = r.underClaim(into.Attack.Value, text)
 	}
 	err := attacks.Check(a, r.spec().Input)
 	if err == nil {
@@ -122,6 +131,37 @@ func (r *run) chosenAttack(text string) (attacks.Attack, error) {
 		return nil, fmt.Errorf("-attack: %w", err)
 	}
 	return a, nil
+}
+
+// underClaim puts an attack whose table names neither norm nor eps under the config's threat model, if it
+// knows that norm: a method's own default is for MNIST. A step size that is not named keeps its proportion.
+func (r *run) underClaim(a attacks.Attack, table string) attacks.Attack {
+	var named struct{ Attack map[string]any }
+	if _, err := toml.Decode("attack = "+table, &named); err != nil || names(named.Attack, "norm", "eps") {
+		return a // the config's decoder has taken it, so that there is no error
+	}
+	under := a.At(float64(r.claim.Epsilon))
+	if names(named.Attack, "step_size", "alpha") {
+		under = a.At(float64(a.Threat().Epsilon)) // a copy
+	}
+	if w, ok := under.(interface{ Within(attacks.Threat) }); ok {
+		w.Within(r.claim)
+	}
+	if under.Threat() != r.claim || under.Validate() != nil {
+		return a
+	}
+	return under
+}
+
+// names reports whether a table, or an attack's within it, has one of the keys.
+func names(table map[string]any, keys ...string) bool {
+	for key, value := range table {
+		inner, ok := value.(map[string]any)
+		if slices.Contains(keys, key) || ok && names(inner, keys...) {
+			return true
+		}
+	}
+	return false
 }
 
 // about is what a file of examples says of itself.

@@ -76,11 +76,7 @@ func Train(ctx context.Context, cfg *Config, opt Options) error {
 	if err != nil {
 		return err
 	}
-	m, err := nn.Build(r.spec(), r.dev, 1, r.stream("unused"))
-	if err == nil {
-		err = r.checkProofs(m)
-	}
-	if err == nil {
+	if err = r.checkNetwork(); err == nil {
 		err = r.tune()
 	}
 	if err != nil {
@@ -191,9 +187,6 @@ func (r *run) checkAttacks() error {
 		}
 		if _, ok := a.(attacks.Sequence); ok {
 			return fmt.Errorf("defense.attack: %s is a sequence of attacks for evaluation: train against one, such as \"pgd\"", a.Label())
-		}
-		if h, ok := a.(*attacks.HopSkipJump); ok && h.Target != "" {
-			return fmt.Errorf("defense.attack: %s begins from images of a whole data set, which a minibatch is not: train against another, such as \"pgd\"", a.Label())
 		}
 	}
 	if t := r.cfg.Teacher; t != nil {

@@ -8,6 +8,7 @@ import (
 	"rampart/attacks"
 	"rampart/data"
 	"rampart/defenses"
+	"rampart/nn"
 )
 
 // placed is an attack with the table of the config, or the flag, that it stands in.
@@ -32,6 +33,18 @@ func (c *Config) placed() (list []placed) {
 	add("probe.attack", c.Probe.Attack.Value)
 	for i, a := range c.Eval.Attacks {
 		add(fmt.Sprintf("eval.attack %d", i+1), a.Value)
+	}
+	return list
+}
+
+// warnings lists what is valid of the attack but may be a mistake, on images of a shape.
+func (p placed) warnings(in nn.Shape) (list []string) {
+	if w, ok := p.attack.(attacks.Warner); ok {
+		list = w.Warnings()
+	}
+	list = append(list, p.attack.Threat().Warnings(in)...)
+	for i, text := range list {
+		list[i] = p.where + ": " + text
 	}
 	return list
 }
