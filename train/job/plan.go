@@ -72,7 +72,9 @@ func Plan(cfg *Config, opt Options) error {
 	if err != nil {
 		return err
 	}
-	r.state = newState()
+	if err := r.tune(); err != nil {
+		return &UsageError{err}
+	}
 	s, err := r.measureSpeed()
 	if err != nil {
 		return err
