@@ -204,15 +204,26 @@ func (s *ImageFolder) files(tree *archive.Tree, folder string) (images []string,
 
 // hint says what is at the top, for who looks for another folder.
 func (s *ImageFolder) hint(tree *archive.Tree) string {
-	var top []string
-	for _, f := range tree.Files {
-		first, _, folder := strings.Cut(f, "/")
-		if folder && !slices.Contains(top, first) {
-			top = append(top, first)
-		}
-	}
+	top := folders(tree.Files, "")
 	if len(top) == 0 {
 		return "there are no folders at the top"
 	}
+	if len(top) == 1 { // an archive often holds the folder that was packed, and all else in it
+		if inner := folders(tree.Files, top[0]+"/"); len(inner) > 1 {
+			return fmt.Sprintf(`all lies in %q, with the folders %s; set train and test to the right ones with %[1]q before them, such as %[3]q, or, if they are the classes, train = %[1]q, test = "" and test_share`, top[0], some(inner), path.Join(top[0], inner[0]))
+		}
+	}
 	return fmt.Sprintf(`at the top are the folders %s; set train and test to the right ones or, if they are the classes, train = "", test = "" and test_share`, some(top))
+}
+
+// folders lists the folders right below a prefix of paths, in the order of the files.
+func folders(files []string, prefix string) (list []string) {
+	for _, f := range files {
+		inside, below := strings.CutPrefix(f, prefix)
+		first, _, folder := strings.Cut(inside, "/")
+		if below && folder && !slices.Contains(list, first) {
+			list = append(list, first)
+		}
+	}
+	return list
 }

@@ -274,9 +274,11 @@ func TestImageFolderErrors(t *testing.T) {
 		"no class":   {with("train/00.png", picture(4, 4, color.Black)), nil, `train/00.png" lies in no folder of a class`},
 		"new class":  {with("test/cow/00.png", picture(4, 4, color.Black)), nil, `test/cow/00.png": the training images have no class "cow" (cat, dog)`},
 		"no folder":  {pictures(), func(s *ImageFolder) { s.Train = "training" }, `has no images in folders of classes (at the top are the folders test, train, val; set train and test`},
-		"one class":  {without(pictures(), "train/dog"), nil, `has 1 folder with images (cat), expected one for each of at least two classes`},
-		"no images":  {map[string][]byte{"a.txt": nil}, nil, `there are no folders at the top`},
-		"not there":  {pictures(), func(s *ImageFolder) { s.Path += "/nowhere" }, `no such file`},
+		"packed with its folder": {map[string][]byte{"pets/train/cat/0.png": nil, "pets/test/cat/0.png": nil}, nil,
+			`all lies in "pets", with the folders test, train; set train and test to the right ones with "pets" before them, such as "pets/test", or`},
+		"one class": {without(pictures(), "train/dog"), nil, `has 1 folder with images (cat), expected one for each of at least two classes`},
+		"no images": {map[string][]byte{"a.txt": nil}, nil, `there are no folders at the top`},
+		"not there": {pictures(), func(s *ImageFolder) { s.Path += "/nowhere" }, `no such file`},
 		"long and thin": {with("train/cat/04.png", picture(4000, 1, color.Black)), func(s *ImageFolder) { s.Size = 224 },
 			`train/cat/04.png": 4000 x 1 pixels become too many with 224 on the shorter side`},
 	} {
@@ -304,6 +306,15 @@ func TestImageFolderErrors(t *testing.T) {
 		edit(s)
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	for _, cache := range []int{0, 1} {
+		bad := pictures()
+		bad["test/cat/00.png"], bad["test/dog/01.png"] = nil, nil
+		s := folderSource(tree(t, bad))
+		s.Size, s.CacheMB = 4, cache
+		if _, err := s.Open(t.Context(), Options{OnError: SkipOnError}); err == nil || !strings.Contains(err.Error(), `"pets test" holds no examples that can be read, such as "`) {
+			t.Errorf("nothing left, cache %d: %v", cache, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -256,11 +256,11 @@ func (l *partLoad) dataset(title string) (*Dataset, error) {
 		}
 		files, labels, kept = append(files, e), append(labels, e.label), append(kept, image)
 	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("data set %q holds no examples that can be read, such as %q: %w", title, l.tree.Full(l.entries[0].file), l.errs[0])
+	}
 	if whole {
 		return NewDataset(title, l.h, l.w, l.Channels, l.classes, l.bytes[:len(files)*l.size], labels)
-	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("data set %q holds no examples that can be read", title)
 	}
 	l.lazy = true
 	set := l.imageSet

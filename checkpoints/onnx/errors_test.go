@@ -45,6 +45,7 @@ func TestErrors(t *testing.T) {
 		want string
 	}{
 		{model(one("Einsum", "x")), `node 1, "n" (Einsum): the operation is not supported`},
+		{model(one("Round", "x")), `node 1, "n" (Round): the operation is not supported: it has no gradient to attack through`},
 		{model([]*nodeProto{{op: "Relu", name: "n", domain: "com.microsoft", inputs: []string{"x"}, outputs: []string{"y"}}}), `domain "com.microsoft"`},
 		{model(one("Relu", "z")), `input "z" is computed by nothing before`},
 		{model(one("Relu", "")), "its first input is missing"},

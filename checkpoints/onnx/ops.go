@@ -111,6 +111,8 @@ func unsupported(op string) error {
 		remedy = "it is known within GELU, x*(1+erf(x/sqrt(2)))/2, only"
 	case "Sqrt":
 		remedy = "it is known within a layer normalisation, (x-mean)/sqrt(variance+epsilon), only"
+	case "Round", "Floor", "Ceil", "Sign", "ArgMax", "OneHot":
+		remedy = "it has no gradient to attack through: export the network without it; a checkpoint of Rampart's is attacked by train eval -checkpoint, whatever stands before or behind its network"
 	case "Attention", "MultiHeadAttention", "Einsum":
 		remedy = "attention between positions is not supported: use a convolutional network or an MLP"
 	}

@@ -159,7 +159,7 @@ func TestErrors(t *testing.T) {
 		"cut zip":      {zipFile()[:100], "the zip file is damaged or cut off"},
 		"encrypted":    {encrypted, "is encrypted: pack it without a password"},
 		"damaged tar":  {damaged, "the tar file is damaged or cut off"},
-		"cut gzip":     {gz(tarFile())[:200], "cannot be unpacked"},
+		"cut gzip":     {gz(tarFile())[:200], "the gzip file is damaged or cut off"},
 		"no gzip":      {[]byte("\x1f\x8bnonsense"), "the gzip file is damaged"},
 		"gzip, no tar": {gz([]byte("text")), "damaged or cut off"},
 	} {

@@ -93,7 +93,10 @@ func (t *Tree) tarGz(file *os.File) error {
 	t.closer = &unpackedFile{temporary, os.Remove(temporary.Name()) == nil}
 	_, err = io.Copy(temporary, unpacked)
 	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("cannot be unpacked into %q: %w", os.TempDir(), err)
+		if _, ours := errors.AsType[*os.PathError](err); ours { // no room, mostly
+			return fmt.Errorf("cannot be unpacked into %q: %w", os.TempDir(), err)
+		}
+		return fmt.Errorf("the gzip file is damaged or cut off: %w", err)
 	}
 	if _, err := temporary.Seek(0, io.SeekStart); err != nil {
 		return err

@@ -197,10 +197,11 @@ func (t *trainer) newSession(m *nn.Model) (*defenses.Session, error) {
 
 // normalise lets a session's attacks meet batch normalisations as attack_bn says.
 func normalise(s *defenses.Session, attackBN string) (err error) {
+	if err := meetsBN(s.Model, attackBN); err != nil {
+		return err
+	}
 	switch {
 	case attackBN == "eval":
-	case !s.Model.HasStatistics():
-		return &UsageError{fmt.Errorf("train.attack_bn = %q: %s has no batch normalisation", attackBN, s.Model.Spec.Name())}
 	case s.Before != nil:
 		return &UsageError{fmt.Errorf("train.attack_bn = %q does not go with input.transform: leave one out", attackBN)}
 	case attackBN == separate:

@@ -66,6 +66,9 @@ func infoMeta(w *printer, m *checkpoints.Meta) error {
 		row("deployed behind", "%s", m.Transforms.Label())
 	}
 	threat := "none: an undefended network"
+	if foreign(spec) {
+		threat = "not known: the file does not say how it was trained"
+	}
 	if t := m.ThreatModel; t.Norm != "" {
 		if threat = fmt.Sprintf("%v, eps %.4g", attacks.Norm(t.Norm), t.Epsilon); t.AdversarialShare > 0 {
 			threat += fmt.Sprintf("; %.3g %% of each minibatch adversarial in training", 100*t.AdversarialShare)
@@ -79,7 +82,9 @@ func infoMeta(w *printer, m *checkpoints.Meta) error {
 		}
 		row("accuracy", "%.1f %% %s (%s, n = %d)", 100*f.Accuracy, attack, f.Split, f.N)
 	}
-	row("seed", "%d", m.Seed)
+	if _, imported := spec.Options.(*nn.Topology); !imported { // an ONNX file holds none
+		row("seed", "%d", m.Seed)
+	}
 	if p := m.Provenance; p.Commit != "" {
 		row("made by", "commit %s%s, %s, %s", p.Commit, map[bool]string{true: " with changes that were not committed"}[p.Dirty], p.Go, p.CPU)
 	}

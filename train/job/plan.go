@@ -72,13 +72,16 @@ func Plan(cfg *Config, opt Options) error {
 	if err != nil {
 		return err
 	}
-	if err := r.checkNetwork(); err != nil {
+	err = r.checkNetwork()
+	if err == nil {
+		err = r.tune()
+	}
+	if err != nil {
 		return &UsageError{err} // a run would say the same
 	}
 	for _, s := range r.warnings() {
 		fmt.Fprintln(opt.Stderr, "warning:", s)
 	}
-	r.state = newState()
 	s, err := r.measureSpeed()
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"fmt"
 	"math"
 
 	"rampart/defenses"
@@ -30,6 +31,14 @@ func (t *Training) checkBN() error {
 	}
 	if t.DeployBN != nn.AdversarialRows && t.AttackBN != separate {
 		return registry.Errorf("deploy_bn", `%q: there is one branch to deploy, unless attack_bn = "separate"`, string(t.DeployBN))
+	}
+	return nil
+}
+
+// meetsBN reports an attack_bn that a network without batch normalisation would ignore.
+func meetsBN(m *nn.Model, attackBN string) error {
+	if attackBN != "eval" && !m.HasStatistics() {
+		return &UsageError{fmt.Errorf("train.attack_bn = %q: %s has no batch normalisation", attackBN, m.Spec.Name())}
 	}
 	return nil
 }

@@ -121,8 +121,19 @@ func TestSeparateErrors(t *testing.T) {
 			t.Errorf("%v: error %v, want %s", test.set, err, test.want)
 		}
 	}
-	err := Train(context.Background(), load(t, "train.attack_bn=separate"), quiet(newFolder(t)))
-	if err == nil || !strings.Contains(err.Error(), `train.attack_bn = "separate": mlp has no batch normalisation`) {
-		t.Errorf("error %v", err)
+	for _, kind := range []string{"train", "separate"} {
+		dir, cfg := newFolder(t), "train.attack_bn="+kind
+		for what, err := range map[string]error{
+			"train": Train(context.Background(), load(t, cfg), quiet(dir)),
+			"plan":  Plan(load(t, cfg), quiet("")),
+		} {
+			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("train.attack_bn = %q: mlp has no batch normalisation", kind)) {
+				t.Errorf("%s, %s: error %v", cfg, what, err)
+			}
+			isUsage(t, err)
+		}
+		if taken, err := inUse(dir); err != nil || taken {
+			t.Errorf("%s: a folder was made", cfg)
+		}
 	}
 }

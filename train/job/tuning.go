@@ -32,12 +32,13 @@ func (t *Training) checkTuning() error {
 }
 
 // tune checks, before there is a folder, that the names in train.freeze and train.group are those of
-// weights, and says how much of the network is trained.
+// weights, and that there is batch normalisation where train.attack_bn speaks of it; it says how much
+// of the network is trained.
 func (r *run) tune() error {
 	r.state = newState() // phases look for networks
 	for _, p := range r.phases() {
 		f := p.fitting
-		if f == nil || len(f.tuning.Freeze)+len(f.tuning.Groups) == 0 {
+		if f == nil || len(f.tuning.Freeze)+len(f.tuning.Groups) == 0 && f.attackBN == "eval" {
 			continue
 		}
 		m, err := nn.BuildTuned(f.spec, r.dev, 1, r.stream("unused"), f.tuning)
@@ -45,6 +46,9 @@ func (r *run) tune() error {
 			return fmt.Errorf("%s: train.%w", f.title, err)
 		}
 		if err != nil {
+			return err
+		}
+		if err := meetsBN(m, f.attackBN); err != nil {
 			return err
 		}
 		if len(f.tuning.Freeze) > 0 {
