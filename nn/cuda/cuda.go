@@ -33,8 +33,6 @@ type Device struct {
 	staging staging
 	arena   driver.Pointer
 	size    int // of the arena, in bytes
-	sums    driver.Pointer
-	sumsLen int
 	fill    int // see product
 
 	precision device.Precision // of products; "" is FP32

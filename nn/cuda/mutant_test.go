@@ -184,6 +184,7 @@ func TestMutants(t *testing.T) {
 		{"a bias twice", "dense.ptx", "dense_small", `(add\.f32\s+%f\d+, %f\d+, (%f\d+);)`, "add.f32 $2, $2, $2; $1"},
 		{"momentum without its past", "optimizer.ptx", "momentum", `fma\.rn\.f32\s+(%f\d+), (%f\d+), (%f\d+), (%f\d+);(\s+st)`, "mov.f32 $1, $4;$5"},
 		{"another momentum of the running statistics", "norm.ptx", "norm_stats", `norm_stats_param_6\]`, "norm_stats_param_5]"},
+		{"a difference in the norm", "optimizer.ptx", "judge_gradient", `add\.f64`, "sub.f64"},
 		{"differences for sums", "reduce.ptx", "add_parts", `add\.f32`, "sub.f32"},
 	} {
 		if err := replaced(t, m.file, change(t, m.file, m.kernel, m.pattern, m.with), false); err == nil {

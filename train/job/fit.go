@@ -13,6 +13,7 @@ import (
 	"rampart/defenses"
 	"rampart/defenses/transform"
 	"rampart/nn"
+	"rampart/nn/device"
 	"rampart/train/report"
 )
 
@@ -79,6 +80,9 @@ func (r *run) fit(ctx context.Context, f fitting) error {
 	rule, epoch := f.stage.Optimizer.Value.Rule(), t.loader.StepsPerEpoch()
 	for step := r.state.Step; step < t.total && !t.fit.Stopped; step++ {
 		if ctx.Err() != nil {
+			if err := t.model.Settle(); err != nil {
+				return t.failed(step, err)
+			}
 			t.keep(step)
 			return ctx.Err()
 		}
@@ -88,13 +92,16 @@ func (r *run) fit(ctx context.Context, f fitting) error {
 		metrics, err := f.defense.Step(t.session, t.batch)
 		if err = errors.Join(t.loader.Err(), err); err == nil {
 			lr := f.stage.Optimizer.Value.Rate() * f.stage.Schedule.Value.At(at)
-			if err = t.model.Update(rule, lr); err == nil {
+			if err = t.model.Update(rule, lr); err == nil && t.settles(step+1) {
+				err = t.model.Settle()
+			}
+			if err == nil {
 				t.accumulate(step + 1)
 				err = t.observe(step, metrics, lr)
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("step %d: %w; the last good state is in %s", step+1, err, r.dir)
+			return t.failed(step+1, err)
 		}
 		if end := step + 1; end%epoch == 0 || end == t.total {
 			if err := t.probe(end); err != nil {
@@ -108,6 +115,22 @@ func (r *run) fit(ctx context.Context, f fitting) error {
 		}
 	}
 	return t.finish()
+}
+
+// settles reports whether a device that works on its own is waited for after a step: before figures are logged,
+// and before anything is measured or saved.
+func (t *trainer) settles(end int) bool {
+	every := t.r.cfg.Train.SaveEvery
+	return end%t.r.cfg.Train.LogEvery == 0 || end == t.total || end%t.loader.StepsPerEpoch() == 0 || every > 0 && end%every == 0
+}
+
+// failed is the error of a step, of an earlier one where that has come to light only now.
+func (t *trainer) failed(step int, err error) error {
+	var bad *device.NotFinite
+	if errors.As(err, &bad) {
+		step = bad.Step
+	}
+	return fmt.Errorf("step %d: %w; the last good state is in %s", step, err, t.r.dir)
 }
 
 func (r *run) newTrainer(f fitting) (*trainer, error) {
@@ -222,6 +245,9 @@ func (t *trainer) prepare(s *defenses.Session, step int) {
 // observe adds a step to the running figures.
 func (t *trainer) observe(step int, m defenses.Metrics, lr float64) error {
 	if math.IsNaN(m.Loss) || math.IsInf(m.Loss, 0) {
+		if err := t.model.Settle(); err != nil { // it says more
+			return err
+		}
 		return fmt.Errorf("the loss is not finite: lower the learning rate")
 	}
 	t.fit.Window.Add(m)
