@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
+	"rampart/nn/cuda"
+	"rampart/nn/cuda/ptx"
 	"rampart/nn/device"
 )
 
@@ -75,5 +80,83 @@ func TestLate(t *testing.T) {
 				t.Errorf("the state keeps a network of step %d", r.state.Step)
 			}
 		})
+	}
+}
+
+// gpu is an emulated one; patient waits for each step's figures, as the processor does.
+type (
+	gpu struct {
+		*cuda.Device
+		after func(step int)
+	}
+	patient struct {
+		device.Device
+		gpu gpu
+	}
+)
+
+func (g gpu) Update(rule device.Optimizer, params *device.Parameters, lr float32, step int) error {
+	defer g.after(step)
+	return g.Device.Update(rule, params, lr, step)
+}
+
+func (p patient) Update(rule device.Optimizer, params *device.Parameters, lr float32, step int) error {
+	return errors.Join(p.gpu.Update(rule, params, lr, step), p.gpu.Settle(params))
+}
+
+// TestLater: figures that come back once for each line of the log are those that are waited for, and an
+// interruption between lines changes no bit of them.
+func TestLater(t *testing.T) {
+	var states []*state
+	var logs []string
+	seconds := regexp.MustCompile(`"seconds":[^,]*,`)
+	for _, test := range []struct {
+		waits bool
+		stops []int
+	}{{true, []int{8}}, {false, []int{8}}, {false, []int{2, 5, 8}}} {
+		r := newReplay(t)
+		r.cfg.Train.LogEvery = 3
+		d, err := cuda.New(ptx.NewMachine(1), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "log.jsonl")
+		if r.log, err = openLog(path, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		r.state = newState()
+		for _, stop := range test.stops {
+			ctx, cancel := context.WithCancel(context.Background())
+			g := gpu{d, func(step int) {
+				if step == stop {
+					cancel()
+				}
+			}}
+			r.dev = g
+			if test.waits {
+				r.dev = patient{g, g}
+			}
+			if err := r.fit(ctx, r.hardening("training", "net", 0, "")); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			cancel()
+		}
+		r.log.close()
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		states, logs = append(states, r.state), append(logs, seconds.ReplaceAllString(string(text), ""))
+	}
+	want := states[1]
+	if !reflect.DeepEqual(states[2].current, want.current) || states[2].Fit.Window != want.Fit.Window || logs[1] != logs[2] || strings.Count(logs[1], "\n") != 2 {
+		t.Errorf("interruptions change the figures: %+v and %s, not %+v and %s", states[2].Fit.Window, logs[2], want.Fit.Window, logs[1])
+	}
+	a, b := states[0].Fit.Window, want.Fit.Window
+	if math.Abs(a.Loss-b.Loss) > 1e-9 || b.Loss == 0 || a.Gradients == 0 || !reflect.DeepEqual(states[0].current, want.current) {
+		t.Errorf("the figures are %+v, want %+v", b, a)
+	}
+	if a.Loss = b.Loss; a != b {
+		t.Errorf("the figures are %+v, want %+v", b, a)
 	}
 }
