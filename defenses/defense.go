@@ -184,6 +184,8 @@ type Metrics struct {
 	Rows, CleanRows, CleanCorrect          int
 	AdversarialRows, AdversarialCorrect    int
 	Gradients, ZeroGradients, BadGradients int
+
+	tally int // where Settle finds the rest, counted from 1; 0 for nowhere
 }
 
 // Add adds another step's sums.

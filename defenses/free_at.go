@@ -80,7 +80,7 @@ func (d *FreeAT) Step(s *Session, b *data.Batch) (Metrics, error) {
 	dx := s.Model.New(n * size)
 	c := device.Call{Rows: n, X: s.adv, Labels: b.Labels, Scale: 1 / float32(n), InputGrad: dx,
 		Loss: nn.CrossEntropy{Temperature: s.Temperature, Smoothing: float32(d.Label)}}
-	m, err := s.run(&c, n)
+	m, err := s.measure(&c, n, false)
 	if err != nil {
 		return m, err
 	}

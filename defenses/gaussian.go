@@ -60,8 +60,8 @@ func (d *Gaussian) Step(s *Session, b *data.Batch) (Metrics, error) {
 		}
 	}
 	s.adv.Upload(noisy, 0)
-	m, err := s.run(&device.Call{Rows: d.Draws * n, X: s.adv, Labels: s.labels, Scale: 1 / float32(d.Draws*n),
-		Loss: nn.CrossEntropy{Smoothing: float32(d.Label)}}, 0)
+	m, err := s.measure(&device.Call{Rows: d.Draws * n, X: s.adv, Labels: s.labels, Scale: 1 / float32(d.Draws*n),
+		Loss: nn.CrossEntropy{Smoothing: float32(d.Label)}}, 0, false)
 	// Each image counts once: Loss is the mean over its draws.
 	m.Rows, m.Loss = n, m.Loss/float64(d.Draws)
 	return m, err

@@ -94,7 +94,7 @@ func (d *IBP) step(s *Session, b *data.Batch, worst func(b *data.Batch, epsilon,
 	}
 	epsilon, kappa := d.At(s.Progress)
 	n := len(b.Labels)
-	m, err := s.run(&device.Call{Rows: n, X: s.x, Labels: b.Labels, Loss: nn.CrossEntropy{}, Scale: float32(kappa) / float32(n)}, 0)
+	m, err := s.measure(&device.Call{Rows: n, X: s.x, Labels: b.Labels, Loss: nn.CrossEntropy{}, Scale: float32(kappa) / float32(n)}, 0, false)
 	if err != nil || kappa == 1 {
 		return m, err
 	}

@@ -38,6 +38,12 @@ type Session struct {
 	// State is what a defence keeps from step to step, by name; a run saves it.
 	State map[string][]float32
 
+	// Later leaves the loss, what was right and what attacks counted out of the metrics of a step, where the device
+	// keeps them; Settle enters them.
+	Later bool
+
+	tallies          device.Tensor // of Later
+	tallied          int
 	rows             int           // of a batch
 	x                device.Tensor // the clean batch
 	next             device.Tensor // the clean batch of a later step, made by Ahead
@@ -184,9 +190,14 @@ func (s *Session) teach(rows int) error {
 	return nil
 }
 
-// run computes the parameter gradient and counts what its own forward pass got right; the first
+// run computes the parameter gradient and counts what its own forward pass got right, now or for Settle; the first
 // rows are adversarial.
 func (s *Session) run(c *device.Call, adversarial int) (Metrics, error) {
+	return s.measure(c, adversarial, true)
+}
+
+// measure is run, which a defence that needs the figures calls with later false.
+func (s *Session) measure(c *device.Call, adversarial int, later bool) (Metrics, error) {
 	c.Logits, c.Value, c.Noise, c.Adversarial = s.logits, s.value, s.Dropout+uint64(s.Step), adversarial
 	gradient := s.gradient
 	if s.Before != nil {
@@ -200,9 +211,12 @@ func (s *Session) run(c *device.Call, adversarial int) (Metrics, error) {
 		return Metrics{}, err
 	}
 	k := s.Model.Classes()
+	m := Metrics{Rows: c.Rows, AdversarialRows: adversarial, CleanRows: c.Rows - adversarial}
+	if counter := s.counter(); later && counter != nil && s.tallied < mostTallies {
+		return s.tally(counter, c.Labels, m)
+	}
 	s.logits.Download(s.hostLogits[:c.Rows*k], 0)
 	s.value.Download(s.host[:c.Rows], 0)
-	m := Metrics{Rows: c.Rows, AdversarialRows: adversarial, CleanRows: c.Rows - adversarial}
 	for r, y := range c.Labels {
 		m.Loss += float64(s.host[r])
 		if device.Argmax(s.hostLogits[r*k:(r+1)*k]) != int(y) {

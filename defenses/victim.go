@@ -52,6 +52,9 @@ func (s *Session) victim(b bend) attacks.Victim {
 	if b != nil {
 		v = bent{v, b}
 	}
+	if s.counter() != nil {
+		v = bent{v, func(_ *device.Call, l *device.Loop) { l.Later = true }}
+	}
 	if s.StepsScale != 1 {
 		v = bent{v, func(_ *device.Call, l *device.Loop) {
 			if l.Steps > 0 {

@@ -3,6 +3,7 @@
 package nn
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -256,7 +257,8 @@ func (m *Model) iterate(e device.Executable, c *device.Call, l *device.Loop) (de
 	return e.Iterate(c, l)
 }
 
-// Update makes one optimiser step with the gradients of the last ParamGrad.
+// Update makes one optimiser step with the gradients of the last ParamGrad. Whether they were finite
+// may be left to Settle.
 func (m *Model) Update(rule device.Optimizer, lr float64) error {
 	if err := m.Device.Update(rule, m.params, float32(lr), m.steps+1); err != nil {
 		return err
@@ -264,6 +266,21 @@ func (m *Model) Update(rule device.Optimizer, lr float64) error {
 	m.steps++
 	m.params.Version++
 	return nil
+}
+
+// Settle returns the error of an Update that was not finite, where the device did not wait for it then: the
+// weights, the optimiser's state and its count of steps are those before that step.
+func (m *Model) Settle() error {
+	d, ok := m.Device.(device.Settler)
+	if !ok {
+		return nil
+	}
+	err := d.Settle(m.params)
+	var bad *device.NotFinite
+	if errors.As(err, &bad) {
+		m.steps = bad.Step - 1
+	}
+	return err
 }
 
 // Profile runs f, which calls the model, and returns the time of each instruction of program i of

@@ -1,8 +1,10 @@
 package backendtest
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -150,7 +152,16 @@ func (p *plainParameter) step(rule device.Optimizer, grad []float32, lr, norm fl
 	}
 }
 
-// updateNotFinite: a gradient with one bad value is an error that names it and changes nothing.
+// settle waits for updates where Update does not.
+func settle(dev device.Device, params *device.Parameters) error {
+	if d, ok := dev.(device.Settler); ok {
+		return d.Settle(params)
+	}
+	return nil
+}
+
+// updateNotFinite: a gradient with one bad value is an error that names it and changes nothing. Where the
+// error comes later, nor do the steps until then; those after it do.
 func (s suite) updateNotFinite(t *testing.T) {
 	for _, rule := range []device.Optimizer{rules[0], rules[5], rules[7]} {
 		for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
@@ -163,11 +174,23 @@ func (s suite) updateNotFinite(t *testing.T) {
 			before := snapshot(params)
 			params.List[1].Grad.Upload([]float32{float32(bad)}, 70000)
 			err := dev.Update(rule, params, 0.1, 2)
+			setGradients(params, 3)
+			if _, ok := dev.(device.Settler); ok && err == nil {
+				if err = dev.Update(rule, params, 0.1, 3); err == nil {
+					err = settle(dev, params)
+				}
+			}
 			if err == nil || !strings.Contains(err.Error(), `"p1"`) || !strings.Contains(err.Error(), "step 2") {
 				t.Errorf("%T with a gradient of %v: error %v, want one that names p1 and step 2", rule, bad, err)
 			}
 			for i, v := range snapshot(params) {
 				same(t, "a value or state after the error", v, before[i])
+			}
+			if err := errors.Join(dev.Update(rule, params, 0.1, 2), settle(dev, params)); err != nil {
+				t.Errorf("%T after the error: %v", rule, err)
+			}
+			if slices.Equal(read(params.List[1].Value), before[1+rule.States()]) {
+				t.Errorf("%T changes nothing after the error", rule)
 			}
 		}
 	}

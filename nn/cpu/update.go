@@ -39,7 +39,7 @@ func (d *Device) Update(rule device.Optimizer, params *device.Parameters, lr flo
 	sum := 0.0
 	for _, c := range u.chunks {
 		if math.IsNaN(c.squares) || math.IsInf(c.squares, 0) {
-			return fmt.Errorf("the gradient of %q is not finite at step %d: lower the learning rate or clip the gradient", c.p.Name, step)
+			return &device.NotFinite{Parameter: c.p.Name, Step: step}
 		}
 		sum += c.squares
 	}

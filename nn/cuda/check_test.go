@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"testing"
@@ -104,7 +105,48 @@ func work(dev device.Device, wide bool) (outcome, error) {
 	for _, w := range m.Weights() {
 		out[w.Name] = w.Data
 	}
-	return out, nil
+	out["tally"], err = tallyOf(dev, m, images, labels)
+	return out, err
+}
+
+// tallyOf counts a batch, several times over: by the device, or on the host where that does not count.
+func tallyOf(dev device.Device, m *nn.Model, images device.Tensor, labels []int32) ([]float32, error) {
+	const classes, repeats, first = 10, 9, 100 // more rows than a block has threads
+	call := &device.Call{Rows: checkRows, X: images, Loss: nn.CrossEntropy{}, Labels: labels, Scale: 1, Logits: dev.New(checkRows * classes),
+		Value: dev.New(checkRows), InputGrad: dev.New(images.Len())}
+	if err := m.InputGrad(call); err != nil {
+		return nil, err
+	}
+	var value, logits []float32
+	var all []int32
+	for range repeats {
+		value, logits = append(value, values(call.Value)...), append(logits, values(call.Logits)...)
+		all = append(all, labels...)
+	}
+	counter, ok := dev.(device.Counter)
+	if !ok {
+		sum, out := 0.0, make([]float32, 4)
+		for r, v := range value {
+			sum += float64(v)
+			if device.Argmax(logits[r*classes:][:classes]) == int(all[r]) && r < first {
+				out[2]++
+			} else if device.Argmax(logits[r*classes:][:classes]) == int(all[r]) {
+				out[3]++
+			}
+		}
+		out[0] = float32(sum)
+		return out, nil
+	}
+	v, z, into := dev.New(len(value)), dev.New(len(logits)), dev.New(7)
+	v.Upload(value, 0)
+	z.Upload(logits, 0)
+	err := counter.Tally(into, 3, v, z, all, first, classes)
+	out := values(into)[3:]
+	if !(out[1] <= 1e-5*out[0]) {
+		err = errors.Join(err, fmt.Errorf("the rest of the sum %v is %v", out[0], out[1]))
+	}
+	out[1] = 0
+	return out, err
 }
 
 // differs says where an outcome is not another's: by more than 1e-4 of the largest value.

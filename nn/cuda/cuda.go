@@ -32,10 +32,10 @@ type Device struct {
 	params  []byte
 	staging staging
 	arena   driver.Pointer
-	size    int // of the arena, in bytes
-	sums    driver.Pointer
-	sumsLen int
-	fill    int // see product
+	size    int     // of the arena, in bytes
+	fill    int     // see product
+	labels  *Tensor // of Tally
+	owed    *Tensor // of Owed
 
 	precision device.Precision // of products; "" is FP32
 	link      *link            // to the other devices of a Group; nil for none

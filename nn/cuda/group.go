@@ -233,4 +233,16 @@ func (g *Group) Update(rule device.Optimizer, params *device.Parameters, lr floa
 	return g.each(func(k int) error { return g.devices[k].Update(rule, own[k], lr, step) })
 }
 
-var _ device.Rounding = (*Group)(nil)
+// Settle implements device.Settler. The devices judge alike, since their gradients are the same.
+func (g *Group) Settle(params *device.Parameters) error {
+	if err := g.ready(); err != nil {
+		return err
+	}
+	own := g.replicas(params)
+	return g.each(func(k int) error { return g.devices[k].Settle(own[k]) })
+}
+
+var (
+	_ device.Rounding = (*Group)(nil)
+	_ device.Settler  = (*Group)(nil)
+)

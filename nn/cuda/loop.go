@@ -10,7 +10,7 @@ import (
 )
 
 // Iterate implements device.Executable. Everything is launched ahead; the only wait is for the
-// counts, at the end (and for logits at each step, if the loss has no kernel).
+// counts, at the end, unless they are left for later (and for logits at each step, if the loss has no kernel).
 func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, error) {
 	d := e.dev
 	defer d.enter()()
@@ -65,13 +65,17 @@ func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, err
 		judge(true)
 	}
 	d.launch("attack_finish", each, adv, best, ptr(address(l.Adv)), i(size), boolean(l.KeepBest))
-	d.launch("attack_counts", blocks(1), state, ptr(e.at(e.plan.counts)), i(e.rows))
 	var counts [4]int64
-	d.download(bytesOf(counts[:]), e.at(e.plan.counts))
+	if l.Later {
+		d.launch("attack_counts", blocks(1), state, ptr(d.owing()), i(e.rows), boolean(true))
+	} else {
+		d.launch("attack_counts", blocks(1), state, ptr(e.at(e.plan.counts)), i(e.rows), boolean(false))
+		d.download(bytesOf(counts[:]), e.at(e.plan.counts))
+	}
 	e.call = nil
 	runtime.KeepAlive(c)
 	runtime.KeepAlive(l)
-	return device.Counts{Forwards: int(counts[0]), Gradients: int(counts[1]), Zero: int(counts[2]), NonFinite: int(counts[3])}, d.err
+	return countsOf(counts), d.err
 }
 
 // normKernel is the ending of the kernels that start in a norm's ball and step within it.

@@ -113,7 +113,7 @@ func change(t *testing.T, file, kernel, pattern, with string) string {
 // kernel calls it once or nothing is left to read; and in attack_start_normal_l1 the two before the
 // first sum, of which either suffices but for a sum that later ones correct.
 var harmless = map[string]bool{
-	"sum_squares 1": true, "attack_start_l2 1": true, "attack_counts 1": true, "attack_step_l2 1": true,
+	"sum_squares 1": true, "attack_start_l2 1": true, "attack_counts 1": true, "tally 1": true, "attack_step_l2 1": true,
 	"attack_step_l1 1": true, "attack_start_l1 1": true, "attack_start_normal_l2 1": true,
 	"attack_start_normal_l1 1": true, "attack_start_normal_l1 2": true,
 	"group_norm 1": true, "group_norm_input_grad 1": true, "group_norm_stats 1": true,
@@ -184,6 +184,8 @@ func TestMutants(t *testing.T) {
 		{"a bias twice", "dense.ptx", "dense_small", `(add\.f32\s+%f\d+, %f\d+, (%f\d+);)`, "add.f32 $2, $2, $2; $1"},
 		{"momentum without its past", "optimizer.ptx", "momentum", `fma\.rn\.f32\s+(%f\d+), (%f\d+), (%f\d+), (%f\d+);(\s+st)`, "mov.f32 $1, $4;$5"},
 		{"another momentum of the running statistics", "norm.ptx", "norm_stats", `norm_stats_param_6\]`, "norm_stats_param_5]"},
+		{"a label for another", "reduce.ptx", "tally", `setp\.(ne|eq)\.s32(.*)%r(\d+), %r(\d+);`, "setp.$1.s32$2%r$3, 1;"},
+		{"a difference in the norm", "optimizer.ptx", "judge_gradient", `add\.f64`, "sub.f64"},
 		{"differences for sums", "reduce.ptx", "add_parts", `add\.f32`, "sub.f32"},
 	} {
 		if err := replaced(t, m.file, change(t, m.file, m.kernel, m.pattern, m.with), false); err == nil {

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"math"
 	"testing"
 	"time"
@@ -44,7 +45,8 @@ type trained struct {
 	slowest time.Duration
 }
 
-func train(t *testing.T, dev device.Device, set *data.Dataset, steps int) trained {
+// defended is a network with a session, and a step of its adversarial training of so many.
+func defended(t *testing.T, dev device.Device, set *data.Dataset, steps int) (*nn.Model, *defenses.Session, func(step int) (defenses.Metrics, error)) {
 	t.Helper()
 	const rows = 24
 	spec := nn.Spec{Arch: "layers", Input: nn.Shape{H: 6, W: 6, C: 1}, Classes: 3, Options: &nn.Custom{List: []nn.Layer{
@@ -61,22 +63,32 @@ func train(t *testing.T, dev device.Device, set *data.Dataset, steps int) traine
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, batch, next := trained{model: m}, loader.NewBatch(), loader.NewBatch()
+	batch, next := loader.NewBatch(), loader.NewBatch()
 	loader.Batch(0, batch)
-	for step := range steps {
+	return m, s, func(step int) (defenses.Metrics, error) {
 		s.Step = step
 		if loader.Batch(step+1, next); s.Distant() && step+1 < steps {
 			s.Ahead(next)
 		}
-		begun := time.Now()
 		metrics, err := d.Step(s, batch)
 		if err == nil {
 			err = m.Update(device.Adam{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}, 0.01)
 		}
+		batch, next = next, batch
+		return metrics, err
+	}
+}
+
+func train(t *testing.T, dev device.Device, set *data.Dataset, steps int) trained {
+	t.Helper()
+	m, _, step := defended(t, dev, set, steps)
+	out := trained{model: m}
+	for i := range steps {
+		begun := time.Now()
+		metrics, err := step(i)
 		if err != nil {
 			t.Fatal(err)
 		}
-		batch, next = next, batch
 		out.slowest = max(out.slowest, time.Since(begun))
 		out.losses = append(out.losses, metrics.Loss/float64(metrics.Rows))
 	}
@@ -127,6 +139,48 @@ func trainsAlike(t *testing.T, d *Device) {
 		}
 		if diff := robust[0] - robust[1]; diff < -4 || diff > 4 || robust[0] < 20 {
 			t.Errorf("%s: %d of 60 images stay right, %d on the processor", a.Label(), robust[0], robust[1])
+		}
+	}
+}
+
+// TestTrainingNoWait: what a training's steps count stays on the device until it is asked for, and is what it was.
+func TestTrainingNoWait(t *testing.T) {
+	const steps = 4
+	set := stripes(t, 120)
+	d, machine := open(t, 1)
+	g, _ := openGroup(t, 1, 2)
+	for _, dev := range []device.Device{d, g} {
+		var list [2][]defenses.Metrics
+		for way := range list {
+			m, s, step := defended(t, dev, set, steps)
+			s.Later = way == 1
+			before := machine.Synchronized
+			for i := range steps {
+				metrics, err := step(i)
+				if err != nil {
+					t.Fatal(err)
+				}
+				list[way] = append(list[way], metrics)
+			}
+			if waits := machine.Synchronized - before; dev == device.Device(d) && s.Later && waits != 0 {
+				t.Errorf("%d waits in %d steps", waits, steps)
+			}
+			if err := errors.Join(s.Settle(list[way]), m.Settle()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var sum [2]defenses.Metrics
+		for way := range list {
+			for i, m := range list[way] {
+				if now := list[0][i]; math.Abs(m.Loss-now.Loss) > 1e-6*now.Loss || m.CleanCorrect != now.CleanCorrect || m.AdversarialCorrect != now.AdversarialCorrect {
+					t.Errorf("%s: step %d counts %+v, want %+v", dev.Name(), i, m, now)
+				}
+				m.Loss = 0
+				sum[way].Add(m)
+			}
+		}
+		if sum[0] != sum[1] || sum[0].Gradients == 0 {
+			t.Errorf("%s: the steps count %+v, want %+v", dev.Name(), sum[1], sum[0])
 		}
 	}
 }

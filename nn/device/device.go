@@ -5,6 +5,7 @@ package device
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -17,9 +18,27 @@ type Device interface {
 	// Load prepares a program to run with the given parameters and their gradients; every
 	// program that was loaded with the same Parameters sees their current values.
 	Load(p *Program, params *Parameters) (Executable, error)
-	// Update applies one optimiser step to all of the parameters. It fails, changing nothing,
-	// where a gradient is not finite.
+	// Update applies one optimiser step to all of the parameters. It fails with a NotFinite, changing
+	// nothing, where a gradient is not finite; of a Settler that is left to Settle.
 	Update(u Optimizer, params *Parameters, lr float32, step int) error
+}
+
+// Settler is a Device whose updates do not wait for it. Where a gradient is not finite neither that update
+// of the parameters nor a later one changes anything until Settle has said so.
+type Settler interface {
+	Device
+	// Settle waits for the updates of the parameters and returns a NotFinite for the first that was not.
+	Settle(params *Parameters) error
+}
+
+// NotFinite is the error of an update that changed nothing, since a gradient was not finite.
+type NotFinite struct {
+	Parameter string // the first whose gradient was not
+	Step      int    // that Update was given
+}
+
+func (e *NotFinite) Error() string {
+	return fmt.Sprintf("the gradient of %q is not finite at step %d: lower the learning rate or clip the gradient", e.Parameter, e.Step)
 }
 
 // ErrNoKernel is what Load's error wraps where the device has no kernel for one of the program's ops.

@@ -32,6 +32,8 @@ type Loop struct {
 	// more forward pass after the last step.
 	KeepBest bool
 	Targeted bool
+	// Later lets a Counter keep the loop's counts until it is asked what is Owed; others return them as ever.
+	Later bool
 	// Adv receives the result, shaped like X.
 	Adv Tensor
 }

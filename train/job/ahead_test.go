@@ -30,6 +30,7 @@ func TestLoadAhead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			tr.session.Later = false
 			plain, batch := defenses.NewSession(tr.model, f.stage.Batch), loader.NewBatch()
 			plain.Dropout = tr.session.Dropout
 			first := loader.StepsPerEpoch() - 2 // into the next epoch

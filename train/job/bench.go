@@ -2,6 +2,7 @@ package job
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -145,7 +146,7 @@ func (r *run) benchStages(m *nn.Model, out *Benchmark, b BenchOptions) error {
 			return err
 		}
 		// A rate of 0 leaves the weights as they are: every repetition does the same work.
-		return m.Update(r.cfg.Train.Optimizer.Value.Rule(), 0)
+		return errors.Join(m.Update(r.cfg.Train.Optimizer.Value.Rule(), 0), m.Settle())
 	}
 	p := m.Programs()
 	forward, input, param := nn.FLOPs(p[0]), nn.FLOPs(p[1]), nn.FLOPs(p[2])

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -67,7 +66,9 @@ type trainer struct {
 	averaged *nn.Average
 	shadow   *nn.Model // holds the averaged weights while they are measured
 	fit      *fitState
-	clocked  time.Time // up to here the state's seconds count
+	open     []defenses.Metrics // of the last steps, which are not settled
+	shown    []report.Field     // of the last settled step
+	clocked  time.Time          // up to here the state's seconds count
 }
 
 // fit trains a network from the state's step on, and leaves it in the state.
@@ -79,6 +80,9 @@ func (r *run) fit(ctx context.Context, f fitting) error {
 	rule, epoch := f.stage.Optimizer.Value.Rule(), t.loader.StepsPerEpoch()
 	for step := r.state.Step; step < t.total && !t.fit.Stopped; step++ {
 		if ctx.Err() != nil {
+			if err := t.settle(step); err != nil {
+				return t.failed(step, err)
+			}
 			t.keep(step)
 			return ctx.Err()
 		}
@@ -94,7 +98,7 @@ func (r *run) fit(ctx context.Context, f fitting) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("step %d: %w; the last good state is in %s", step+1, err, r.dir)
+			return t.failed(step+1, err)
 		}
 		if end := step + 1; end%epoch == 0 || end == t.total {
 			if err := t.probe(end); err != nil {
@@ -130,6 +134,7 @@ func (r *run) newTrainer(f fitting) (*trainer, error) {
 	if t.session, err = t.newSession(t.model); err != nil {
 		return nil, err
 	}
+	t.session.Later = true
 	if r.state.Step > 0 {
 		err = t.restore()
 	} else {
@@ -218,50 +223,6 @@ func normalise(s *defenses.Session, attackBN string) (err error) {
 func (t *trainer) prepare(s *defenses.Session, step int) {
 	s.Step, s.Progress = step, float64(step)/float64(t.total)
 	s.EpsilonScale, s.StepsScale = t.epsilon.At(s.Progress), t.steps.At(s.Progress)
-}
-
-// observe adds a step to the running figures.
-func (t *trainer) observe(step int, m defenses.Metrics, lr float64) error {
-	if math.IsNaN(m.Loss) || math.IsInf(m.Loss, 0) {
-		return fmt.Errorf("the loss is not finite: lower the learning rate")
-	}
-	t.fit.Window.Add(m)
-	t.fit.Epoch.Add(m)
-	end, every := step+1, t.r.cfg.Train.LogEvery
-	per := t.loader.StepsPerEpoch()
-	fields := []report.Field{report.Epoch(step/per+1, (t.total+per-1)/per), report.Loss(t.fit.Window.Loss / float64(t.fit.Window.Rows)),
-		report.CleanAccuracy(share(t.fit.Window.CleanCorrect, t.fit.Window.CleanRows))}
-	if t.fit.Window.AdversarialRows > 0 {
-		fields = append(fields, report.AdversarialAccuracy(share(t.fit.Window.AdversarialCorrect, t.fit.Window.AdversarialRows)))
-	}
-	t.progress.Set(end, fields...)
-	if end%every == 0 || end == t.total {
-		t.record(end, lr)
-	}
-	return nil
-}
-
-func share(k, n int) float64 {
-	if n == 0 {
-		return math.NaN()
-	}
-	return float64(k) / float64(n)
-}
-
-// record closes the window: a line of log.jsonl and a point of the curves.
-func (t *trainer) record(step int, lr float64) {
-	w := t.fit.Window
-	p := report.NewPoint(t.r.state.StepsBefore+step, t.title)
-	p.Loss, p.TrainClean, p.TrainRobust = w.Loss/float64(w.Rows), share(w.CleanCorrect, w.CleanRows), share(w.AdversarialCorrect, w.AdversarialRows)
-	t.r.state.addPoint(p)
-	e := entry{Stage: t.title, Loss: num(p.Loss), TrainClean: num(p.TrainClean), TrainRobust: num(p.TrainRobust),
-		LR: num(lr), ZeroGradients: w.ZeroGradients, BadGradients: w.BadGradients}
-	if a := t.defense.Attack(); a != nil {
-		e.Epsilon = num(t.session.EpsilonScale * float64(a.Threat().Epsilon))
-	}
-	t.r.log.write(t.r.state.Phase, step, e)
-	t.watchCollapse(step)
-	t.fit.Window = defenses.Metrics{}
 }
 
 // probe measures the network on the held-out split, keeps the best weights, and saves.

@@ -153,7 +153,7 @@ func (r *run) measureSpeed() (speed, error) {
 		if err := m.ParamGrad(call); err != nil {
 			return err
 		}
-		return m.Update(r.cfg.Train.Optimizer.Value.Rule(), r.cfg.Train.Optimizer.Value.Rate())
+		return errors.Join(m.Update(r.cfg.Train.Optimizer.Value.Rule(), r.cfg.Train.Optimizer.Value.Rate()), m.Settle())
 	})
 	p := m.Programs()
 	s.forwardFLOP, s.attackFLOP, s.updateFLOP = nn.FLOPs(p[0]), nn.FLOPs(p[1]), nn.FLOPs(p[2])

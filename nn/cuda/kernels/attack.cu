@@ -122,8 +122,9 @@ __global__ void attack_finish(const float* adv, const float* best, float* result
   for (int i = threadIdx.x; i < size; i += blockDim.x) result[row * size + i] = from[row * size + i];
 }
 
-// attack_counts adds the rows' counts in one block: forwards, gradients, zero, not finite.
-__global__ void attack_counts(const State* state, long long* counts, int rows) {
+// attack_counts adds the rows' counts in one block, to those that are there where more is set: forwards, gradients,
+// zero, not finite.
+__global__ void attack_counts(const State* state, long long* counts, int rows, int more) {
   double sums[4] = {}; // exact below 2^53
   for (int row = threadIdx.x; row < rows; row += blockDim.x) {
     sums[0] += state[row].forwards;
@@ -134,7 +135,7 @@ __global__ void attack_counts(const State* state, long long* counts, int rows) {
 #pragma unroll
   for (int i = 0; i < 4; i++) {
     const double sum = block_sum(sums[i]);
-    if (threadIdx.x == 0) counts[i] = (long long)sum;
+    if (threadIdx.x == 0) counts[i] = (long long)sum + (more ? counts[i] : 0);
   }
 }
 

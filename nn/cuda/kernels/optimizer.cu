@@ -1,5 +1,13 @@
-// Optimiser updates (see nn/kernel/optimizer.go for the formulas), one thread a weight.
+// Optimiser updates (see nn/kernel/optimizer.go for the formulas), one thread a weight. They change nothing from
+// the first step on whose gradient is not finite, until the processor has seen that.
 #include "common.cuh"
+
+// Verdict is what is known of the last gradient that was judged.
+struct Verdict {
+  float factor; // that clips it
+  int step;
+  int bad; // the first chunk that is not finite, counted from 1; 0 for none
+};
 
 extern "C" {
 
@@ -12,26 +20,49 @@ __global__ void sum_squares(const float* g, double* sums, unsigned chunk, unsign
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-__global__ void sgd(float* w, const float* g, float lr, float clip, float decay, unsigned n) {
+// judge_gradient adds the sums of all chunks in order, and leaves the factor that clips the gradient; or, of the first
+// step that is not finite, its number and that of the first bad chunk. One warp: each lane fetches, all add alike.
+__global__ void judge_gradient(const double* sums, int chunks, float most, int step, Verdict* verdict) {
+  if (verdict->bad) return;
+  double sum = 0;
+  int bad = 0;
+  for (int from = 0; from < chunks; from += 32) {
+    const int mine = from + threadIdx.x;
+    const double fetched = mine < chunks ? sums[mine] : 0;
+    for (int lane = 0; lane < min(32, chunks - from); lane++) {
+      const double v = __shfl_sync(~0u, fetched, lane);
+      if (!(v < INFINITY) && !bad) bad = from + lane + 1; // a sum of squares is not negative
+      sum += v;
+    }
+  }
+  if (threadIdx.x) return;
+  const double norm = sqrt(sum);
+  verdict->factor = most > 0 && norm > most ? (float)(most / norm) : 1;
+  verdict->step = step;
+  verdict->bad = bad;
+}
+
+__global__ void sgd(float* w, const float* g, const Verdict* verdict, float lr, float decay, unsigned n) {
   const unsigned i = thread_index();
-  if (i < n) w[i] -= lr * (clip * g[i] + decay * w[i]);
+  if (i >= n || verdict->bad) return;
+  w[i] -= lr * (verdict->factor * g[i] + decay * w[i]);
 }
 
 // momentum moves along fresh*d + old*v, for the gradient d and the momentum v.
-__global__ void momentum(float* w, const float* g, float* v, float lr, float clip, float decay, float factor, float fresh, float old, unsigned n) {
+__global__ void momentum(float* w, const float* g, float* v, const Verdict* verdict, float lr, float decay, float factor, float fresh, float old, unsigned n) {
   const unsigned i = thread_index();
-  if (i >= n) return;
-  const float d = clip * g[i] + decay * w[i], moved = factor * v[i] + d;
+  if (i >= n || verdict->bad) return;
+  const float d = verdict->factor * g[i] + decay * w[i], moved = factor * v[i] + d;
   v[i] = moved;
   w[i] -= lr * (fresh * d + old * moved);
 }
 
 // adam: mean 1-beta1, square 1-beta2, root sqrt(1-beta2^t), rate lr/(1-beta1^t).
-__global__ void adam(float* w, const float* g, float* m, float* v, float clip, float decay, float shrink, float mean, float beta2, float square,
+__global__ void adam(float* w, const float* g, float* m, float* v, const Verdict* verdict, float decay, float shrink, float mean, float beta2, float square,
                      float root, float epsilon, float rate, unsigned n) {
   const unsigned i = thread_index();
-  if (i >= n) return;
-  const float d = clip * g[i] + decay * w[i];
+  if (i >= n || verdict->bad) return;
+  const float d = verdict->factor * g[i] + decay * w[i];
   const float first = m[i] + mean * (d - m[i]), second = beta2 * v[i] + square * d * d;
   m[i] = first;
   v[i] = second;
