@@ -100,7 +100,7 @@ def rate(f, batch, n, budget=10):
 def rampart(program, batch, steps, repeats):
     cmd = [program, "bench", "-config", "madry.toml", "-json", "-threads", str(a.threads), "-repeats", str(repeats),
            "-set", f"train.batch={batch}", "-set", "defense.adversarial=1",
-           "-set", f"defense.attack.steps={steps}", "-set", "defense.attack.step_size=0.01"]
+           "-set", f"defense.attack.steps={steps}", "-set", "defense.attack.eps=0.3", "-set", "defense.attack.step_size=0.01"]
     if a.checkpoint:
         cmd += ["-checkpoint", a.checkpoint]
     out = json.loads(subprocess.run(cmd, check=True, capture_output=True, text=True).stdout)
