@@ -24,3 +24,19 @@ func (c Claim) Validate() error {
 }
 
 func (c Claim) threat() attacks.Threat { return attacks.Threat{Norm: c.Norm, Epsilon: c.Epsilon} }
+
+// threat is what the tables are about: what they claim, else the training attack's, else the probe's.
+func (c *Config) threat() attacks.Threat {
+	if t := c.Eval.Claim.threat(); t.Norm != "" {
+		return t
+	}
+	return c.hardened()
+}
+
+// hardened is what the network is trained against.
+func (c *Config) hardened() attacks.Threat {
+	if a := c.Defense.Value.Attack(); a != nil {
+		return a.Threat()
+	}
+	return c.Probe.Attack.Value.Threat()
+}

@@ -380,22 +380,6 @@ func (c *Config) Warnings() (list []string) {
 	return list
 }
 
-// threat is what the tables are about: what they claim, else the training attack's, else the probe's.
-func (c *Config) threat() attacks.Threat {
-	if t := c.Eval.Claim.threat(); t.Norm != "" {
-		return t
-	}
-	return c.hardened()
-}
-
-// hardened is what the network is trained against.
-func (c *Config) hardened() attacks.Threat {
-	if a := c.Defense.Value.Attack(); a != nil {
-		return a.Threat()
-	}
-	return c.Probe.Attack.Value.Threat()
-}
-
 // steps is the length of a stage on n examples.
 func (s Stage) steps(n int) int {
 	if s.Steps > 0 {
