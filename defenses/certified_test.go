@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"rampart/attacks"
 	"rampart/configs"
 	"rampart/defenses"
 	"rampart/nn"
@@ -91,6 +92,51 @@ func TestIBP(t *testing.T) {
 	}
 }
 
+// TestMTLIBP: the gradient is 1-alpha times that of the adversarial examples of adversarial training, and alpha times
+// that of the bounds around the clean images.
+func TestMTLIBP(t *testing.T) {
+	m, b := model(t, 2, 1, hidden), batch(1)
+	attack := func() configs.Choice[attacks.Attack] {
+		c, err := configs.Choose[attacks.Attack]("pgd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pgd := c.Value.(*attacks.PGD)
+		pgd.Epsilon, pgd.StepSize, pgd.Steps, pgd.EarlyStop, pgd.KeepBest = 0.2, 0.1, 3, false, false
+		return c
+	}
+	adversarial := step(t, &defenses.PGDAT{Adversarial: 1, Mix: "share", With: attack()}, session(m, 0), b)
+	want := gradient(m)
+	bounds, err := nn.NewBounds(m, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := make([]float32, 2*rows*pixels)
+	bounds.Box(box, b.X, 0.1)
+	c := &device.Call{Rows: rows, X: m.New(len(box)), Labels: b.Labels, Loss: nn.WorstCase{}, Scale: 1.0 / rows, Value: m.New(rows)}
+	c.X.Upload(box, 0)
+	if err := bounds.AddGrad(c); err != nil {
+		t.Fatal(err)
+	}
+	for i, both := range gradient(m) {
+		want[i] = 0.75*want[i] + 0.25*(both-want[i])
+	}
+	s := session(m, 0)
+	got := step(t, &defenses.MTLIBP{Alpha: 0.25, Epsilon: 0.1, With: attack()}, s, b)
+	if d := farthest(gradient(m), want); d > 1e-6 {
+		t.Errorf("the gradient is %v from its parts", d)
+	}
+	if got.AdversarialRows != rows || got.CleanRows != 0 || got.Gradients != adversarial.Gradients || got.Gradients == 0 {
+		t.Errorf("metrics %+v, those of adversarial training %+v", got, adversarial)
+	}
+	s = session(m, 0)
+	s.EpsilonScale = 0 // both at once: the clean loss twice
+	step(t, &defenses.MTLIBP{Alpha: 0.25, Epsilon: 0.1, With: attack()}, s, b)
+	if d := farthest(gradient(m), byHand(t, m, b.X, b.Labels, nn.CrossEntropy{})); d > 1e-5 {
+		t.Errorf("at an epsilon of 0 the gradient is %v from the clean one", d)
+	}
+}
+
 // TestCROWNIBP: beta falls with the ramp; the gradient is that of the clean images and of the mixed bounds,
 // and with nothing but intervals that of IBP.
 func TestCROWNIBP(t *testing.T) {
@@ -158,6 +204,8 @@ func TestCertifiedOptions(t *testing.T) {
 		"sigma":     &defenses.Gaussian{Draws: 1},
 		"draws":     &defenses.Gaussian{Sigma: 1},
 		"eps":       &defenses.IBP{Epsilon: 1.5},
+		"alpha":     &defenses.MTLIBP{Alpha: 1, Epsilon: 0.1},
+		"attack":    &defenses.MTLIBP{Alpha: 0.1, Epsilon: 0.1},
 		"kappa":     &defenses.IBP{Epsilon: 0.1, Kappa: 1},
 		"warmup":    &defenses.IBP{Epsilon: 0.1, Warmup: 1},
 		"base.name": &defenses.AWP{Gamma: 0.01, Base: configs.Choice[defenses.Defense]{Name: "ibp", Value: &defenses.IBP{Epsilon: 0.1}}},

@@ -18,7 +18,7 @@ import (
 // threads, and keeps nothing from one step to the next but in the session's state.
 func TestRegistered(t *testing.T) {
 	names := registry.Names[defenses.Defense]()
-	for _, want := range []string{"adp", "alp", "ard", "awp", "crown_ibp", "denoise", "ensemble_at", "fgsm_rs", "free_at", "friendly", "gaussian", "ibp", "mart", "natural", "pgd_at", "rslad", "trades", "union"} {
+	for _, want := range []string{"adp", "alp", "ard", "awp", "crown_ibp", "denoise", "ensemble_at", "fgsm_rs", "free_at", "friendly", "gaussian", "ibp", "mart", "mtl_ibp", "natural", "pgd_at", "rslad", "trades", "union"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("defence %q is not registered", want)
 		}
@@ -253,7 +253,7 @@ func TestValidate(t *testing.T) {
 		{"name = \"ard\"\ntemperature = 0", `t.toml:3: "defense.temperature": 0 must be above 0`},
 		{"name = \"union\"\ncombine = \"min\"", `t.toml:3: "defense.combine": unknown combination "min": use "max" or "average"`},
 		{"name = \"union\"\n[[defense.attack]]\nname = \"pgd\"", `t.toml:3: "defense.attack": a union has at least two [[defense.attack]] tables, not 1`},
-		{`name = "pgdat"`, `t.toml:2: "defense.name": unknown defence "pgdat": did you mean "pgd_at"? known: adp, alp, ard, awp, crown_ibp, denoise, ensemble_at, fgsm_rs, free_at, friendly, gaussian, ibp, mart, natural, pgd_at, rslad, trades, union`},
+		{`name = "pgdat"`, `t.toml:2: "defense.name": unknown defence "pgdat": did you mean "pgd_at"? known: adp, alp, ard, awp, crown_ibp, denoise, ensemble_at, fgsm_rs, free_at, friendly, gaussian, ibp, mart, mtl_ibp, natural, pgd_at, rslad, trades, union`},
 	} {
 		var into struct {
 			Defense configs.Choice[defenses.Defense] `toml:"defense"`
