@@ -87,6 +87,27 @@ func TestAutoAttackIsTheWorstCase(t *testing.T) {
 	}
 }
 
+// TestAutoAttackProgress: 100 queries weigh four times as much as ten gradients.
+func TestAutoAttackProgress(t *testing.T) {
+	d, m := bars(t, 40, 5), build(t, spec(32), 2, 32)
+	a, err := decoded("autoattack", "version = \"custom\"\nattacks = [\"apgd_ce\", \"square\"]\nsteps = 10\nn_queries = 100\neps = 0.01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at []int
+	if _, err := attacks.Run(m, a, d, noise, never, func(done, total int) {
+		if total != 2*d.Len() {
+			t.Errorf("a total of %d", total)
+		}
+		at = append(at, done)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.IsSorted(at) || !slices.Contains(at, 2*d.Len()/5) || at[len(at)-1] != 2*d.Len() {
+		t.Errorf("progress went %v of %d", at, 2*d.Len())
+	}
+}
+
 // TestSquareFinds: without a gradient Square breaks what noise does not, in each norm, and its
 // targeted form reaches its targets.
 func TestSquareFinds(t *testing.T) {

@@ -84,6 +84,9 @@ func (a *HopSkipJump) Restarts() int { return 1 }
 // Gradients implements Attack.
 func (a *HopSkipJump) Gradients() int { return 0 }
 
+// Forwards is how many forward passes one run takes of an example at the most.
+func (a *HopSkipJump) Forwards() int { return a.Queries }
+
 // Minimal implements Minimal.
 func (a *HopSkipJump) Minimal() bool { return true }
 

@@ -30,7 +30,8 @@ type Result struct {
 	Parts []*Result
 }
 
-// Progress is told how many of the total units of work are done; nil is nobody.
+// Progress is told how many of the total units of work are done; nil is nobody. Units are runs on an example,
+// those of an AutoAttack's parts by their work.
 type Progress func(done, total int)
 
 // Runner runs attacks under the rules that no attack can change: what it returns is projected onto
@@ -81,15 +82,16 @@ func (r *Runner) Run(a Attack, d *data.Dataset) (*Result, error) {
 	}
 	_, sequence := a.(Sequence)
 	w := newWorkspace(r.Victim, d.Size())
-	total, before := 0, 0 // runs of all parts, and of those that are done
+	runs, total, before := 0, 0.0, 0.0 // of all parts, their work for an example, and that of those that are done
 	for _, part := range parts {
-		total += part.Restarts()
+		runs, total = runs+part.Restarts(), total+float64(part.Restarts())*work(part)
 	}
 	for i, part := range parts {
 		if i >= p.Part {
 			if err := r.part(w, p, part, d, sequence, func(done int) {
 				if r.Progress != nil {
-					r.Progress(before*d.Len()+done, total*d.Len())
+					all := runs * d.Len()
+					r.Progress(int((before*float64(d.Len())+work(part)*float64(done))/(total*float64(d.Len()))*float64(all)+0.5), all)
 				}
 			}); err != nil {
 				return nil, fmt.Errorf("%s: %w", part.Label(), err)
@@ -99,13 +101,22 @@ func (r *Runner) Run(a Attack, d *data.Dataset) (*Result, error) {
 			}
 			p.Part, p.Restart = i+1, 0
 		}
-		before += part.Restarts()
+		before += float64(part.Restarts()) * work(part)
 	}
 	p.Result.Attack = a
 	for i := range p.Result.Parts {
 		p.Result.Parts[i].Attack = parts[i]
 	}
 	return &p.Result, nil
+}
+
+// work is what one run of an attack may cost on an example, in gradients; a forward pass alone is about 0.4.
+func work(a Attack) float64 {
+	n := float64(a.Gradients())
+	if q, ok := a.(interface{ Forwards() int }); ok {
+		n += 0.4 * float64(q.Forwards())
+	}
+	return max(n, 1)
 }
 
 // begin is the state before the first batch.

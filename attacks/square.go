@@ -74,6 +74,9 @@ func (a *Square) Restarts() int { return a.Runs }
 // Gradients implements Attack.
 func (a *Square) Gradients() int { return 0 }
 
+// Forwards is how many forward passes one run takes of an example at the most.
+func (a *Square) Forwards() int { return a.Queries }
+
 // At implements Attack.
 func (a *Square) At(epsilon float64) Attack {
 	c := *a
