@@ -1,7 +1,9 @@
 package cpu
 
 import (
+	"runtime"
 	"testing"
+	"weak"
 
 	"rampart/nn"
 	"rampart/nn/backendtest"
@@ -51,4 +53,30 @@ func TestNoAllocations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLetsGo: a device keeps nothing of a network that is no longer used, neither programs nor weights.
+func TestLetsGo(t *testing.T) {
+	d := New(2)
+	network := backendtest.Networks()[0]
+	used := func() (weak.Pointer[nn.Model], weak.Pointer[device.Parameter]) {
+		weight := &device.Parameter{Name: "w", Value: d.New(5), Grad: d.New(5)}
+		if err := d.Update(device.SGD{}, &device.Parameters{List: []*device.Parameter{weight}}, 1e-3, 0); err != nil {
+			t.Fatal(err)
+		}
+		m, err := nn.Build(network.Spec, d, 2, rng.New(1, "weights"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Logits(&device.Call{Rows: 2, X: m.New(2 * network.Spec.Input.Size()), Logits: d.New(2 * network.Spec.Classes)}); err != nil {
+			t.Fatal(err)
+		}
+		return weak.Make(m), weak.Make(weight)
+	}
+	m, weight := used()
+	runtime.GC()
+	if m.Value() != nil || weight.Value() != nil {
+		t.Errorf("still in memory: network %v, weight %v", m.Value() != nil, weight.Value() != nil)
+	}
+	runtime.KeepAlive(d)
 }

@@ -34,16 +34,14 @@ func newPool(workers int) *pool {
 func (p *pool) run(units int, work func(worker, unit int)) {
 	p.units, p.work = units, work
 	p.next.Store(0)
-	helpers := min(units, p.workers) - 1
-	if helpers < 0 {
-		return
-	}
+	helpers := max(min(units, p.workers)-1, 0)
 	p.done.Add(helpers)
 	for _, wake := range p.wake[:helpers] {
 		wake <- struct{}{}
 	}
 	p.drain(0)
 	p.done.Wait()
+	p.work = nil // which holds a program
 }
 
 func (p *pool) drain(worker int) {

@@ -22,7 +22,6 @@ type chunk struct {
 // update is an optimiser step in progress; its fields last, so that a step allocates nothing.
 type update struct {
 	chunks []chunk
-	owner  *device.Parameters // of the chunks
 	rule   device.Optimizer
 	lr     float32
 	scale  float32 // of the gradient
@@ -35,6 +34,7 @@ type update struct {
 func (d *Device) Update(rule device.Optimizer, params *device.Parameters, lr float32, step int) error {
 	u := &d.update
 	u.split(params)
+	defer clear(u.chunks) // a device outlives networks: it must not keep their weights
 	d.pool.run(len(u.chunks), u.measureWork)
 	sum := 0.0
 	for _, c := range u.chunks {
@@ -89,10 +89,7 @@ func (u *update) apply(_, unit int) {
 
 // split lists the chunks of a model's weights.
 func (u *update) split(params *device.Parameters) {
-	if u.owner == params {
-		return
-	}
-	u.owner, u.chunks = params, u.chunks[:0]
+	u.chunks = u.chunks[:0]
 	for _, p := range params.List {
 		if p.Frozen {
 			continue
