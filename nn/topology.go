@@ -56,6 +56,8 @@ var TopologyOps = map[string]int{
 	"batchnorm": 1, "groupnorm": 1, "layernorm": 1, // layernorm is over the channels of each position
 	"elu": 1, "gelu": 1, "leaky_relu": 1, "reciprocal": 1, "sigmoid": 1, "silu": 1, "softplus": 1, "tanh": 1,
 	"add": 2, "mul": 2, "concat": -1, // mul's second may be an image of 1x1: factors for the channels
+	// The logits of an ensemble, of its members' logits; see MeanProbability and MajorityVote.
+	"log_mean_softmax": -1, "vote": -1,
 }
 
 // Layers implements Architecture: there are none.

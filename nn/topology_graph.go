@@ -84,6 +84,10 @@ func (b *builder) node(n Node, in []value) (out value, err error) {
 		return join(op.Mul, x, in[1])
 	case "concat":
 		return concat(in)
+	case "log_mean_softmax":
+		return combine(op.LogMeanSoftmax, in)
+	case "vote":
+		return combine(op.Vote, in)
 	default:
 		x.node, err = op.Activation(x.node, activations[n.Op], n.Slope)
 	}
@@ -196,6 +200,19 @@ func pair(f func(a, b *gorgonia.Node) (*gorgonia.Node, error), x, y value) (valu
 	}
 	x.node, err = f(a, c)
 	return x, err
+}
+
+// combine makes one row of logits of those of an ensemble's members.
+func combine(f func(members []*gorgonia.Node) (*gorgonia.Node, error), in []value) (value, error) {
+	members := make([]*gorgonia.Node, len(in))
+	for i, v := range in {
+		var err error
+		if members[i], err = v.flat(); err != nil {
+			return v, err
+		}
+	}
+	node, err := f(members)
+	return value{node, Shape{1, 1, in[0].size()}}, err
 }
 
 // concat pairs neighbours until one value is left, so that none is copied more often than it must.

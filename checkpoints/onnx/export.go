@@ -55,7 +55,7 @@ func encode(f *checkpoints.File) ([]byte, error) {
 	for _, item := range []struct {
 		key   string
 		value any
-	}{{keyClasses, f.Meta.Model.Classes}, {keyThreatModel, f.Meta.ThreatModel}, {keyArch, spec.Name()}, {keyFigures, f.Meta.Figures}} {
+	}{{keyClasses, f.Meta.Model.Classes}, {keyThreatModel, f.Meta.ThreatModel}, {keyArch, spec.Name()}, {keyFigures, f.Meta.Figures}, {keyTransforms, f.Meta.Transforms}} {
 		text, err := json.Marshal(item.value)
 		if err != nil {
 			return nil, err

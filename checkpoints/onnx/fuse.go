@@ -12,7 +12,8 @@ import (
 var fusions map[string]func(c *call) (*value, error)
 
 func init() { // its functions refer to it
-	fusions = map[string]func(c *call) (*value, error){"Mul": (*call).fusedGELU, "Div": (*call).fusedNorm, "Where": (*call).fusedSoftplus}
+	fusions = map[string]func(c *call) (*value, error){"Mul": (*call).fusedGELU, "Div": (*call).fusedNorm, "Where": (*call).fusedSoftplus,
+		"Sub": (*call).fusedMean, "Log": (*call).fusedVote}
 }
 
 // made returns the node that gives a value, if it is an op of n inputs.

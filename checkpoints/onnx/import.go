@@ -12,7 +12,9 @@ import (
 	"strings"
 
 	"rampart/checkpoints"
+	"rampart/defenses/transform"
 	"rampart/nn"
+	"rampart/nn/registry"
 )
 
 // Options say what is known of a network besides its file.
@@ -40,9 +42,27 @@ const maxModel = 1 << 31
 // Read reads a network. Tensors outside of the file are read from its folder alone. What the network
 // does that Rampart cannot is an error that names the node and its operation.
 func Read(path string, o Options) (*Network, error) {
+	content, root, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	n, err := decode(content, root, o)
+	if err != nil {
+		return nil, unusable(path, err)
+	}
+	return n, nil
+}
+
+func unusable(path string, err error) error {
+	return fmt.Errorf("cannot use the network: %q: %w", path, err)
+}
+
+// open reads a file, and opens its folder.
+func open(path string) (content []byte, root *os.Root, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the network: %w", err)
+		return nil, nil, fmt.Errorf("cannot read the network: %w", registry.Quoted(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -53,8 +73,6 @@ func Read(path string, o Options) (*Network, error) {
 	case info.Size() > maxModel:
 		err = fmt.Errorf("%d bytes are more than an ONNX file can have", info.Size())
 	}
-	var content []byte
-	var root *os.Root
 	if err == nil {
 		content, err = io.ReadAll(f)
 	}
@@ -62,14 +80,9 @@ func Read(path string, o Options) (*Network, error) {
 		root, err = os.OpenRoot(filepath.Dir(path))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the network: %q: %w", path, err)
+		return nil, nil, fmt.Errorf("cannot read the network: %q: %w", path, err)
 	}
-	defer root.Close()
-	n, err := decode(content, root, o)
-	if err != nil {
-		return nil, fmt.Errorf("cannot use the network: %q: %w", path, err)
-	}
-	return n, nil
+	return content, root, nil
 }
 
 // decode reads a model whose tensors may lie in root, which may be nil.
@@ -78,24 +91,34 @@ func decode(content []byte, root *os.Root, o Options) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
+	return model.network(content, root, o)
+}
+
+// network makes one of a model and the file that it is.
+func (m *modelProto) network(content []byte, root *os.Root, o Options) (*Network, error) {
 	sum := sha256.New()
 	sum.Write(content)
-	t, err := translate(model, &folder{root, sum}, o)
+	t, err := translate(m, &folder{root, sum}, o)
 	if err != nil {
 		return nil, err
 	}
-	source := strings.TrimSpace("ONNX by " + model.producer + " " + model.version)
-	if model.producer == "" {
-		source = "ONNX"
-	}
 	n := &Network{Notes: t.notes, File: &checkpoints.File{Tensors: t.tensors}}
-	spec := nn.Spec{Arch: "onnx", Options: &nn.Topology{Source: source, Nodes: t.nodes}, Input: t.input, Classes: t.classes}
+	spec := nn.Spec{Arch: "onnx", Options: &nn.Topology{Source: m.source(), Nodes: t.nodes}, Input: t.input, Classes: t.classes}
 	spec.Mean, spec.Std = t.normalisation()
 	n.File.Meta.Model.Spec = spec
+	n.File.Meta.Transforms = t.chain
 	n.File.Meta.Version = checkpoints.Version
 	n.File.Checksum = hex.EncodeToString(sum.Sum(nil))
-	n.describe(model.metadata)
+	n.describe(m)
 	return n, spec.Options.Validate()
+}
+
+// source says what has written a model.
+func (m *modelProto) source() string {
+	if m.producer == "" {
+		return "ONNX"
+	}
+	return strings.TrimSpace("ONNX by " + m.producer + " " + m.version)
 }
 
 // Keys of a model's metadata that Export writes.
@@ -104,24 +127,41 @@ const (
 	keyThreatModel = "rampart.threat_model"
 	keyArch        = "rampart.architecture"
 	keyFigures     = "rampart.figures"
+	keyTransforms  = "rampart.transforms"
 )
 
-// describe takes what our own files say of their network, and numbers the classes of others.
-func (n *Network) describe(metadata []entryProto) {
-	meta := &n.File.Meta
-	for _, e := range metadata {
-		switch e.key {
-		case keyClasses:
-			var names []string
-			if json.Unmarshal([]byte(e.value), &names) == nil && len(names) == meta.Model.Spec.Classes {
-				meta.Model.Classes, n.Named = names, true
-			}
-		case keyThreatModel:
-			var t checkpoints.ThreatModel
-			if json.Unmarshal([]byte(e.value), &t) == nil {
-				meta.ThreatModel = t
-			}
+// said decodes what the metadata have under a key; it reports whether they have it.
+func (m *modelProto) said(key string, to any) bool {
+	for _, e := range m.metadata {
+		if e.key == key {
+			return json.Unmarshal([]byte(e.value), to) == nil
 		}
+	}
+	return false
+}
+
+// transforms are those that the graph begins with, by our own files.
+func (m *modelProto) transforms() (chain transform.Chain) {
+	if !m.said(keyTransforms, &chain) {
+		return nil
+	}
+	return chain
+}
+
+// describe takes what our own files say of their network, and numbers the classes of others.
+func (n *Network) describe(m *modelProto) {
+	meta := &n.File.Meta
+	var names []string
+	if m.said(keyClasses, &names) && len(names) == meta.Model.Spec.Classes {
+		meta.Model.Classes, n.Named = names, true
+	}
+	var threat checkpoints.ThreatModel
+	if m.said(keyThreatModel, &threat) {
+		meta.ThreatModel = threat
+	}
+	var figures []checkpoints.Figure
+	if m.said(keyFigures, &figures) {
+		meta.Figures = figures
 	}
 	if n.Named {
 		return

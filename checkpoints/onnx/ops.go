@@ -111,8 +111,10 @@ func unsupported(op string) error {
 		remedy = "it is known within GELU, x*(1+erf(x/sqrt(2)))/2, only"
 	case "Sqrt":
 		remedy = "it is known within a layer normalisation, (x-mean)/sqrt(variance+epsilon), only"
-	case "Round", "Floor", "Ceil", "Sign", "ArgMax", "OneHot":
-		remedy = "it has no gradient to attack through: export the network without it; a checkpoint of Rampart's is attacked by train eval -checkpoint, whatever stands before or behind its network"
+	case "Round", "Floor", "Ceil", "Sign", "ArgMax", "ArgMin", "OneHot", "TopK", "Equal", "Greater", "Less", "Where", "NonZero":
+		remedy = "it has no gradient to attack through, but in a reduction of the image's bit depth (Mul by 2^bits-1, Round, Div) and in a vote as Rampart exports it: export the network without it, or evaluate the checkpoint, if it is Rampart's, by train eval -checkpoint"
+	case "ReduceLogSumExp", "Log", "Exp":
+		remedy = "it is known within an ensemble as Rampart exports it only: export the network without it, or evaluate the checkpoint, if it is Rampart's, by train eval -checkpoint"
 	case "Attention", "MultiHeadAttention", "Einsum":
 		remedy = "attention between positions is not supported: use a convolutional network or an MLP"
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"rampart/checkpoints"
+	"rampart/defenses/transform"
 	"rampart/nn"
 )
 
@@ -26,6 +27,8 @@ type translator struct {
 	folded    int                   // elements that constant folding has made
 
 	input   nn.Shape
+	chain   transform.Chain     // what stands before the network
+	before  map[*nodeProto]bool // its nodes
 	classes int
 	nodes   []nn.Node
 	tensors []checkpoints.Tensor
@@ -62,7 +65,8 @@ type value struct {
 
 func translate(m *modelProto, files *folder, o Options) (*translator, error) {
 	t := &translator{opset: m.opset, files: files, constants: map[string]*constant{}, values: map[string]*value{},
-		producers: map[string]*nodeProto{}, ordered: map[*value]*value{}, uses: map[string]int{}, byName: map[string]int{}, opened: map[string]bool{}}
+		producers: map[string]*nodeProto{}, ordered: map[*value]*value{}, uses: map[string]int{}, byName: map[string]int{}, opened: map[string]bool{},
+		before: map[*nodeProto]bool{}}
 	if m.opset < 7 || m.opset > 23 {
 		return nil, fmt.Errorf("opset %d: 7 to 23 are supported", m.opset)
 	}
@@ -84,7 +88,13 @@ func translate(m *modelProto, files *folder, o Options) (*translator, error) {
 	if err := t.enter(m.graph, o.Input); err != nil {
 		return nil, err
 	}
+	if err := t.deployed(m.graph, m.transforms()); err != nil {
+		return nil, err
+	}
 	for i, n := range m.graph.nodes {
+		if t.before[n] {
+			continue
+		}
 		if len(n.outputs) == 0 {
 			return nil, fmt.Errorf("node %d, %q (%s): it has no output", i+1, n.name, n.op)
 		}

@@ -101,7 +101,7 @@ func smoothLayers(list []nn.Layer) (out []nn.Layer) {
 }
 
 // kinks are the operations whose gradients jump.
-var kinks = []string{"relu", "leaky_relu", "maxpool"}
+var kinks = []string{"relu", "leaky_relu", "maxpool", "vote"}
 
 // kinked reports whether a network has gradients that jump.
 func kinked(spec nn.Spec) bool {

@@ -48,5 +48,12 @@ func topologies() []Network {
 			nn.Node{Op: "reciprocal", In: []int{9}},
 			nn.Node{Op: "mul", In: []int{8, 10}},
 			nn.Node{Op: "dense", Name: "d", In: []int{11}, Out: 10}),
+		network("topology: members that vote, and their mean", 3, 4, 1, 10,
+			nn.Node{Op: "dense", Name: "a", In: []int{0}, Out: 10},
+			nn.Node{Op: "dense", Name: "b", In: []int{0}, Out: 10},
+			nn.Node{Op: "dense", Name: "c", In: []int{0}, Out: 10},
+			nn.Node{Op: "vote", In: []int{1, 2, 3}},
+			nn.Node{Op: "log_mean_softmax", In: []int{1, 3}},
+			nn.Node{Op: "add", In: []int{4, 5}}),
 	}
 }

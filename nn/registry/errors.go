@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -18,6 +20,15 @@ func (e *KeyError) Unwrap() error { return e.Err }
 // Errorf returns a *KeyError for key; the format may wrap errors with %w.
 func Errorf(key, format string, args ...any) error {
 	return &KeyError{Key: key, Err: fmt.Errorf(format, args...)}
+}
+
+// Quoted is an error of a file as users read ours: the path in quotes, without the system call. Others stay
+// as they are.
+func Quoted(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok && err == error(e) {
+		return fmt.Errorf("%q: %w", e.Path, e.Err)
+	}
+	return err
 }
 
 // Unknown returns the error for a name that is not among the known ones, such as

@@ -17,7 +17,10 @@ import (
 // Info prints what a file of weights holds: of a checkpoint its network, threat model and figures, of
 // any file its tensors.
 func Info(path string, opt Options) error {
-	s, err := source(path)
+	if IsONNX(path) {
+		return infoONNX(path, opt)
+	}
+	s, err := checkpoints.ReadSource(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &UsageError{err}
 	}
@@ -30,7 +33,7 @@ func Info(path string, opt Options) error {
 		w.printf("note: %s\n", note)
 	}
 	if s.Meta != nil {
-		if err := infoMeta(w, s.Meta); err != nil {
+		if err := w.table(func(row infoRow) error { return infoMeta(row, s.Meta) }); err != nil {
 			return err
 		}
 	}
@@ -50,11 +53,22 @@ func (p *printer) printf(format string, args ...any) {
 	}
 }
 
-func infoMeta(w *printer, m *checkpoints.Meta) error {
-	table := tabwriter.NewWriter(w.w, 0, 8, 2, ' ', 0)
-	row := func(key, format string, args ...any) {
+// infoRow adds what is known of a file under a key.
+type infoRow func(key, format string, args ...any)
+
+// table aligns rows.
+func (p *printer) table(fill func(row infoRow) error) error {
+	table := tabwriter.NewWriter(p.w, 0, 8, 2, ' ', 0)
+	err := fill(func(key, format string, args ...any) {
 		fmt.Fprintf(table, "%s\t%s\n", key, fmt.Sprintf(format, args...))
+	})
+	if err != nil {
+		return err
 	}
+	return errors.Join(p.err, table.Flush())
+}
+
+func infoMeta(row infoRow, m *checkpoints.Meta) error {
 	spec := m.Model.Spec
 	row("network", "%s", spec.Name())
 	if err := infoOptions(row, "", spec); err != nil {
@@ -88,11 +102,11 @@ func infoMeta(w *printer, m *checkpoints.Meta) error {
 	if p := m.Provenance; p.Commit != "" {
 		row("made by", "commit %s%s, %s, %s", p.Commit, map[bool]string{true: " with changes that were not committed"}[p.Dirty], p.Go, p.CPU)
 	}
-	return errors.Join(w.err, table.Flush())
+	return nil
 }
 
 // infoOptions adds what a network, or each member of an ensemble, has for options and normalisation.
-func infoOptions(row func(key, format string, args ...any), of string, s nn.Spec) error {
+func infoOptions(row infoRow, of string, s nn.Spec) error {
 	for i, member := range s.Members {
 		if err := infoOptions(row, fmt.Sprintf("%smember %d: ", of, i+1), member); err != nil {
 			return err

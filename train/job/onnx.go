@@ -51,20 +51,51 @@ func ReadNetwork(path string, in nn.Shape, opt Options) (*checkpoints.File, erro
 	return f, nil
 }
 
-// source reads any file of weights, of an ONNX file those of the network that Rampart makes of it.
-func source(path string) (*checkpoints.Source, error) {
-	if !IsONNX(path) {
-		return checkpoints.ReadSource(path)
+// infoONNX prints what an ONNX file holds: the graph, and the network that Rampart makes of it, or why it
+// makes none.
+func infoONNX(path string, opt Options) error {
+	c, err := onnx.Inspect(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &UsageError{err}
 	}
-	n, err := onnx.Read(path, onnx.Options{})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s := &checkpoints.Source{Kind: "an ONNX file", Meta: &n.File.Meta, Tensors: n.File.Tensors, Types: map[string]string{}, Notes: n.Notes}
-	for _, t := range s.Tensors {
-		s.Types[t.Name] = "F32"
+	w := &printer{w: opt.Stdout}
+	w.printf("%s: an ONNX file\n", path)
+	s := &checkpoints.Source{Tensors: c.Tensors, Types: c.Types}
+	if c.Refused != nil {
+		w.printf("note: attacks refuse it as it is: %v\n", c.Refused)
+	} else {
+		s = &checkpoints.Source{Meta: &c.Network.File.Meta, Tensors: c.Network.File.Tensors, Types: map[string]string{}, Notes: c.Network.Notes}
+		for _, t := range s.Tensors {
+			s.Types[t.Name] = "F32"
+		}
 	}
-	return s, nil
+	for _, note := range s.Notes {
+		w.printf("note: %s\n", note)
+	}
+	err = w.table(func(row infoRow) error {
+		if c.Architecture != "" {
+			row("architecture", "%s, by the file", printable(c.Architecture))
+		}
+		row("graph", "%s, opset %d: %s", printable(c.Source), c.Opset, printable(c.Operations))
+		for _, v := range c.Inputs {
+			row("graph's input", "%s", printable(v))
+		}
+		for _, v := range c.Outputs {
+			row("graph's output", "%s", printable(v))
+		}
+		if s.Meta == nil {
+			return nil
+		}
+		return infoMeta(row, s.Meta)
+	})
+	if err != nil {
+		return err
+	}
+	infoTensors(w, s)
+	return w.err
 }
 
 // adopt gives a network from elsewhere what its file does not say and the config does: the names of

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"rampart/checkpoints"
+	"rampart/checkpoints/onnx"
 	"rampart/nn"
 	"rampart/nn/cpu"
 )
@@ -82,11 +83,11 @@ func TestSeparateExport(t *testing.T) {
 	if err := Export(ExportOptions{filepath.Join(dir, "best.safetensors"), "onnx", filepath.Join(dir, "out.onnx")}, quiet("")); err != nil {
 		t.Fatal(err)
 	}
-	s, err := source(filepath.Join(dir, "out.onnx"))
+	n, err := onnx.Read(filepath.Join(dir, "out.onnx"), onnx.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range s.Tensors {
+	for _, w := range n.File.Tensors {
 		if strings.Contains(w.Name, "aux_bn") {
 			t.Errorf("the ONNX file has %s", w.Name)
 		}
