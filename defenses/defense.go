@@ -206,6 +206,9 @@ func validAttack(c configs.Choice[attacks.Attack]) error {
 	if !c.Set() {
 		return registry.Errorf("attack", "a [defense.attack] table is needed")
 	}
+	if _, ok := innermost(c.Value).(attacks.Sequence); ok {
+		return registry.Errorf("attack.name", "%q is a sequence of attacks for evaluation: train against one, such as \"pgd\"", c.Name)
+	}
 	// Training takes examples as the attack makes them: nobody projects them into the ball.
 	if _, ok := innermost(c.Value).(attacks.Minimal); ok {
 		return registry.Errorf("attack.name", "%q looks for the nearest adversarial example, be it beyond eps: train against an attack within eps, such as \"pgd\"", c.Name)

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -102,7 +103,6 @@ func TestDataErrors(t *testing.T) {
 		"eval.attack=[{name='pgd', norm='l2', eps=9}]":      {"eval.attack 1: PGD-40: L2 eps 9 reaches every image from every other", true},
 		"probe.attack={norm='l2', eps=8}":                   {"probe.attack: PGD-20: L2 eps 8 reaches", true},
 		"defense.attack={norm='l2', eps=8}":                 {"defense.attack: PGD-40: L2 eps 8 reaches", true},
-		"defense.attack={name='autoattack'}":                {"defense.attack: AutoAttack standard is a sequence of attacks for evaluation", true},
 	} {
 		cfg, err := Load("tiny.toml", strings.Split(set, " & "))
 		if err != nil {
@@ -117,6 +117,28 @@ func TestDataErrors(t *testing.T) {
 		}
 		if _, err := os.Stat(dir); err == nil {
 			t.Errorf("%s: a folder was made", set)
+		}
+	}
+}
+
+// TestEvaluationAttacks: an attack that cannot be trained against is refused wherever a defence names one.
+func TestEvaluationAttacks(t *testing.T) {
+	const sequence, nearest = "is a sequence of attacks for evaluation: train against one", "looks for the nearest adversarial example, be it beyond eps"
+	why := map[string]string{"autoattack": sequence, "cw": nearest, "deepfool": nearest, "ead": nearest, "fab": nearest, "fab_t": nearest, "hopskipjump": nearest}
+	for where, set := range map[string]string{
+		"defense.attack.name":                   `defense={name="trades", attack={name="%s"}}`,
+		"defense.base.attack.name":              `defense={name="awp", base={name="pgd_at", attack={name="%s"}}}`,
+		"teacher.defense.attack.name":           `teacher={defense={name="pgd_at", attack={name="%s"}}} & defense.name=ard`,
+		"ensemble.member.1.defense.attack.name": `ensemble={member=[{}, {defense={name="mart", attack={name="%s"}}}]}`,
+	} {
+		for name, reason := range why {
+			text := fmt.Sprintf(set, name)
+			_, err := Load("tiny.toml", strings.Split(text, " & "))
+			if want := fmt.Sprintf("%q: %q %s", where, name, reason); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s:\n got %v\nwant %s", text, err, want)
+				continue
+			}
+			isUsage(t, err)
 		}
 	}
 }

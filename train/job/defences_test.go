@@ -209,6 +209,8 @@ func TestTeachingErrors(t *testing.T) {
 		{[]string{"defense.name=awp", "defense.base.name=rslad"}, `"awp" learns from a hardened teacher`},
 		{[]string{"teacher.model.name=mlp"}, `the defence "pgd_at" learns from no teacher: choose "ard" or "rslad", or [distill]`},
 		{[]string{"defense.name=ard", "teacher.defense.name=rslad"}, `"rslad" needs a teacher itself`},
+		{[]string{"defense.name=ard", "teacher.defense.name=ensemble_at"}, `"teacher.defense.name": "ensemble_at" trains on other networks or several at once`},
+		{[]string{"defense.name=ard", "teacher.defense.name=adp"}, `"teacher.defense.name": "adp" trains on other networks or several at once`},
 		{[]string{"defense.name=ard", "teacher.checkpoint=none.safetensors"}, `checkpoint "none.safetensors" cannot be read`},
 		{[]string{"defense.name=ard", "teacher.checkpoint=tiny.toml", "teacher.model.name=mlp"}, `the checkpoint says what network it holds`},
 		{[]string{"defense.name=trades", "distill.temperature=5"}, `"distill": the defence "trades" has a loss of its own`},

@@ -185,9 +185,6 @@ func (r *run) checkAttacks() error {
 		if err := check(a); err != nil {
 			return fmt.Errorf("defense.attack: %w", err)
 		}
-		if _, ok := a.(attacks.Sequence); ok {
-			return fmt.Errorf("defense.attack: %s is a sequence of attacks for evaluation: train against one, such as \"pgd\"", a.Label())
-		}
 	}
 	if t := r.cfg.Teacher; t != nil {
 		for _, a := range defenses.Attacks(t.Defense.Value) {

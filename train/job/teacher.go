@@ -36,6 +36,9 @@ func (t Teacher) Validate() error {
 	if defenses.NeedsTeacher(t.Defense.Value) {
 		return registry.Errorf("defense.name", "%q needs a teacher itself", t.Defense.Name)
 	}
+	if defenses.NeedsSources(t.Defense.Value) || defenses.TrainsMembers(t.Defense.Value) {
+		return registry.Errorf("defense.name", "%q trains on other networks or several at once: a teacher is one, trained on its own. Train it by a config of its own, and name its checkpoint", t.Defense.Name)
+	}
 	return fileExists("checkpoint", t.Checkpoint)
 }
 
