@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"rampart/nn/dtype"
+	"rampart/nn/registry"
 )
 
 // maxHeader is the largest header that the safetensors library reads, in bytes.
@@ -32,7 +33,7 @@ type container struct {
 // open opens a regular file; its errors name the path.
 func open(path string) (f *os.File, size int64, err error) {
 	if f, err = os.Open(path); err != nil {
-		return nil, 0, err
+		return nil, 0, registry.Quoted(err)
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"rampart/data/fetch"
+	"rampart/nn/registry"
 )
 
 // cifar describes the binary version of CIFAR-10 or CIFAR-100 (Krizhevsky 2009,
@@ -75,7 +76,7 @@ type cifarReader struct {
 func (r *cifarReader) read() error {
 	file, err := os.Open(r.place)
 	if err != nil {
-		return err
+		return registry.Quoted(err)
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err != nil || !info.IsDir() {

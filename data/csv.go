@@ -80,7 +80,7 @@ func (s *CSV) Open(ctx context.Context, o Options) (p *Parts, err error) {
 	}
 	tree, err := archive.Open(root)
 	if err != nil {
-		return nil, err
+		return nil, registry.Quoted(err)
 	}
 	defer func() {
 		if err != nil {
@@ -120,7 +120,7 @@ func (l listed) errorf(format string, args ...any) error {
 func readList(name string) ([]listed, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, registry.Quoted(err)
 	}
 	list, err := parseList(file, name)
 	return list, errors.Join(err, file.Close())

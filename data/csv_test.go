@@ -78,7 +78,7 @@ func TestCSVErrors(t *testing.T) {
 	files := pictures()
 	files["train.csv"], files["test.csv"] = []byte(good+"x.png,cat\n"), []byte("test/cat/00.png,cat")
 	p := open(t, csvSource(tree(t, files), "test.csv"), Options{OnError: SkipOnError})
-	if p.Train.Len() != 2 || !strings.Contains(strings.Join(p.Notes, ""), "1 of 3 images were passed over: x.png (it is not in") {
+	if p.Train.Len() != 2 || !strings.Contains(strings.Join(p.Notes, ""), "1 of 3 images was passed over: x.png (it is not in") {
 		t.Errorf("skip: %d images, notes %q", p.Train.Len(), p.Notes)
 	}
 	for want, edit := range map[string]func(s *CSV){

@@ -24,7 +24,7 @@ func (s *IDX) Validate() error {
 		return registry.Errorf("dir", "no folder is given: set it to the one with %q and the other files", trainImages+".gz")
 	}
 	if info, err := os.Stat(s.Dir); err != nil {
-		return registry.Errorf("dir", "%w", err)
+		return registry.Errorf("dir", "%w", registry.Quoted(err))
 	} else if !info.IsDir() {
 		return registry.Errorf("dir", "%q is a file, expected a folder", s.Dir)
 	}

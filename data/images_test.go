@@ -242,7 +242,7 @@ func TestOnError(t *testing.T) {
 		}
 		notes := strings.Join(p.Notes, "\n")
 		for _, want := range []string{"train: 4 of 15 images were passed over: train/cat/03.png (the file is empty), train/cat/05.bmp (it is no JPEG, PNG, GIF or WebP file), train/dog/03.png (the file is damaged or cut off (", "), ...",
-			"test: 1 of 3 images are grey, made RGB: test/cat/deep.png", "test: 1 of 3 images are 16 bits a channel, made 8: test/cat/deep.png"} {
+			"test: 1 of 3 images is grey, made RGB: test/cat/deep.png", "test: 1 of 3 images is 16 bits a channel, made 8: test/cat/deep.png"} {
 			if !strings.Contains(notes, want) {
 				t.Errorf("notes %q lack %q", notes, want)
 			}

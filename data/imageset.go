@@ -293,11 +293,19 @@ func (s *imageSet) note(part string, entries []entry, l *partLoad) {
 		}
 	}
 	for _, c := range kinds {
-		s.notes = append(s.notes, fmt.Sprintf("%s: %d of %d images are %s: %s", part, len(files[c]), len(entries), c, some(files[c])))
+		s.notes = append(s.notes, fmt.Sprintf("%s: %d of %d images %s %s: %s", part, len(files[c]), len(entries), number(len(files[c]), "is", "are"), c, some(files[c])))
 	}
 	if len(skipped) > 0 {
-		s.notes = append(s.notes, fmt.Sprintf("%s: %d of %d images were passed over: %s", part, len(skipped), len(entries), some(skipped)))
+		s.notes = append(s.notes, fmt.Sprintf("%s: %d of %d images %s passed over: %s", part, len(skipped), len(entries), number(len(skipped), "was", "were"), some(skipped)))
 	}
+}
+
+// number picks the word for one, or for more.
+func number(n int, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
 }
 
 // some lists the first few by name.

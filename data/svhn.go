@@ -56,7 +56,7 @@ func (s *SVHN) Open(ctx context.Context, o Options) (*Parts, error) {
 func readSVHN(path, name string) (*Dataset, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, registry.Quoted(err)
 	}
 	defer file.Close()
 	var dims []int

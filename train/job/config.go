@@ -4,6 +4,7 @@ package job
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 
@@ -268,6 +269,14 @@ func (c Config) Validate() error {
 	return fileExists("init", c.Init)
 }
 
+// reason leaves the path out, which the message names already.
+func reason(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
 func fileExists(key, path string) error {
 	if path == "" {
 		return nil
@@ -277,7 +286,7 @@ func fileExists(key, path string) error {
 		err = fmt.Errorf("is a folder")
 	}
 	if err != nil {
-		return registry.Errorf(key, "checkpoint %q cannot be read: %w", path, err)
+		return registry.Errorf(key, "checkpoint %q cannot be read: %w", path, reason(err))
 	}
 	return nil
 }

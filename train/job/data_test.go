@@ -82,7 +82,7 @@ func TestImages(t *testing.T) {
 			t.Errorf("stdout lacks %q:\n%s", want, stdout.String())
 		}
 	}
-	const note = "train: 1 of 101 images were passed over: train/bar 2/broken.jpg (it is no JPEG, PNG, GIF or WebP file)"
+	const note = "train: 1 of 101 images was passed over: train/bar 2/broken.jpg (it is no JPEG, PNG, GIF or WebP file)"
 	for name, text := range map[string]string{"stderr": stderr.String(), "report.json": results(t, dir)["report.json"]} {
 		if !strings.Contains(text, note) {
 			t.Errorf("%s lacks %q:\n%s", name, note, text)

@@ -219,7 +219,7 @@ func TestInit(t *testing.T) {
 		t.Error("there was a warm-up")
 	}
 	_, err := Load("tiny.toml", []string{"init=none.safetensors"})
-	if err == nil || err.Error() != `-set init=none.safetensors: "init": checkpoint "none.safetensors" cannot be read: stat none.safetensors: no such file or directory` {
+	if err == nil || err.Error() != `-set init=none.safetensors: "init": checkpoint "none.safetensors" cannot be read: no such file or directory` {
 		t.Errorf("a checkpoint that is not there: %v", err)
 	}
 	for set, want := range map[string]string{
