@@ -14,7 +14,11 @@ import (
 // EnsembleAT is ensemble adversarial training (Tramèr et al. 2018, section 3.4): adversarial
 // examples are made on one network for each batch, drawn evenly from the one in training and from
 // static, pretrained ones. A network that meets examples of others cannot hide from one-step attacks
-// by bending its own gradients. Measure it with iterated attacks: the paper trains against one step.
+// by bending its own gradients. Measure it with iterated attacks: the paper trains against one step, FGSM from
+// the image itself, whichever network gives the gradient; R+FGSM (section 4.1) is there to attack with.
+//
+// The authors' program for MNIST takes the mean of the losses of the clean batch and of its examples, of which
+// a share of the batch is an estimate, and steps away from the class that the network sees, not from the label.
 type EnsembleAT struct {
 	// Adversarial is the share of each minibatch that is attacked; the paper takes half.
 	Adversarial configs.Number                 `toml:"adversarial"`
