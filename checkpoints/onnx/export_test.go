@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -158,6 +159,64 @@ func networks(t testing.TB) []backendtest.Network {
 			Input: nn.Shape{H: 32, W: 32, C: 3}, Classes: 10, Mean: []float32{0.5, 0.4, 0.3}, Std: []float32{0.2, 0.25, 0.3}}})
 	}
 	return list
+}
+
+// TestEnsemblesOfOthers: what looks like an ensemble's combination and is none is refused by its first node
+// that has no form here.
+func TestEnsemblesOfOthers(t *testing.T) {
+	constant := func(value float32) func(g *graphProto) { // of one number: another by a tenth
+		return func(g *graphProto) {
+			for i, p := range g.initializers {
+				if p.dataType == typeFloat && len(p.raw) == 4 && math.Float32frombits(binary.LittleEndian.Uint32(p.raw)) == value {
+					other := *p
+					other.raw, other.floats = nil, []float32{1.1 * value}
+					g.initializers[i] = &other
+					return
+				}
+			}
+			t.Fatalf("no constant %v", value)
+		}
+	}
+	attribute := func(op, name string, value int64) func(g *graphProto) {
+		return func(g *graphProto) {
+			i := slices.IndexFunc(g.nodes, func(n *nodeProto) bool { return n.op == op })
+			g.nodes[i].attributes = append([]attributeProto{{name: name, kind: attributeInt, i: value}}, g.nodes[i].attributes...)
+		}
+	}
+	for _, test := range []struct {
+		combine nn.Combine
+		change  func(g *graphProto)
+		want    string
+	}{
+		{nn.MajorityVote, constant(3), "(ArgMax): the operation is not supported: it has no gradient to attack through"},
+		{nn.MajorityVote, constant(0.5), "(ArgMax): the operation is not supported"},
+		{nn.MajorityVote, constant(device.VoteFloor), "(ArgMax): the operation is not supported"},
+		{nn.MajorityVote, attribute("ArgMax", "select_last_index", 1), "(ArgMax): the operation is not supported"},
+		{nn.MajorityVote, attribute("OneHot", "axis", 0), "(ArgMax): the operation is not supported"},
+		{nn.MeanProbability, constant(float32(math.Log(2))), "(Unsqueeze): "},
+		{nn.MeanProbability, attribute("Concat", "axis", 1), "(Unsqueeze): "},
+	} {
+		one := backendtest.Networks()[0].Spec
+		f := exported(t, nn.Spec{Input: one.Input, Classes: one.Classes, Members: []nn.Spec{one, one}, Combine: test.combine})
+		content, err := encode(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := decodeModel(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.network(content, nil, Options{}); err != nil {
+			t.Fatalf("%s: %v", test.combine, err)
+		}
+		if m, err = decodeModel(content); err != nil {
+			t.Fatal(err)
+		}
+		test.change(&m.graph)
+		if _, err := m.network(content, nil, Options{}); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error %v, want %q", test.combine, err, test.want)
+		}
+	}
 }
 
 // chainOf makes a chain of transformations by name, the first with other options than its default.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rampart/nn"
+	"rampart/nn/device"
 )
 
 // What Export writes for an ensemble's combination is recognised as a whole: its parts have no form of their
@@ -48,7 +49,7 @@ func (c *call) fusedVote() (*value, error) {
 	if bounded == nil {
 		return nil, nil
 	}
-	if least, ok := c.number(bounded.inputs[1]); !ok || !(least > 0) || least > math.SmallestNonzeroFloat32*(1<<24) {
+	if least, ok := c.number(bounded.inputs[1]); !ok || least != device.VoteFloor {
 		return nil, nil
 	}
 	total := c.producers[bounded.inputs[0]]

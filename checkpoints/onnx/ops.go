@@ -76,7 +76,7 @@ func (t *translator) apply(n *node, in []*value, constants []*constant) error {
 	}
 	for _, v := range in {
 		if v != nil && v.ended != "" && !slices.Contains(passive, n.op) {
-			return fmt.Errorf("it follows %s, which is supported only at the end of the network", v.ended)
+			return fmt.Errorf("it follows %s, which is supported only at the end of the network: export the logits, of an ensemble its members one by one", v.ended)
 		}
 	}
 	if in[0] == nil && !slices.Contains([]string{"Add", "Sub", "Mul", "Div", "Sum", "Max", "Min", "Concat"}, n.op) {

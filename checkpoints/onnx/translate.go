@@ -139,7 +139,7 @@ func (t *translator) node(n *node) error {
 		if v == nil && c == nil && name != "" && known {
 			return fmt.Errorf("input %q is computed by nothing before", name)
 		}
-		if v != nil && v.failed != nil {
+		if v != nil && v.failed != nil && failed == nil {
 			failed = v.failed
 		}
 		dynamic = dynamic || v != nil
