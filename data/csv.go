@@ -80,7 +80,7 @@ func (s *CSV) Open(ctx context.Context, o Options) (p *Parts, err error) {
 	}
 	tree, err := archive.Open(root)
 	if err != nil {
-		return nil, registry.Quoted(err)
+		return nil, fmt.Errorf("root: %w", registry.Quoted(err))
 	}
 	defer func() {
 		if err != nil {
@@ -147,7 +147,7 @@ func parseList(r io.Reader, name string) (list []listed, err error) {
 		line, _ := lines.FieldPos(0)
 		l := listed{list: name, line: line}
 		if len(fields) != 2 {
-			return nil, l.errorf("%d fields, expected path,label (a comma in a path needs quotes around it)", len(fields))
+			return nil, l.errorf("%d %s, expected path,label (a comma in a path needs quotes around it)", len(fields), number(len(fields), "field", "fields"))
 		}
 		l.path, l.label = strings.TrimSpace(fields[0]), strings.TrimSpace(fields[1])
 		if first && strings.EqualFold(l.path, "path") && strings.EqualFold(l.label, "label") {

@@ -102,7 +102,7 @@ func (s *ImageFolder) Load() (train, test *Dataset, err error) { return load(s) 
 func (s *ImageFolder) Open(ctx context.Context, o Options) (p *Parts, err error) {
 	tree, err := archive.Open(s.Path)
 	if err != nil {
-		return nil, registry.Quoted(err)
+		return nil, fmt.Errorf("path: %w", registry.Quoted(err))
 	}
 	defer func() {
 		if err != nil {

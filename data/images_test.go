@@ -136,7 +136,7 @@ func TestImageFolder(t *testing.T) {
 			if (p.Train.Pixels == nil) != (cache == 0) || p.Train.Err() != nil {
 				t.Errorf("%s, cache %d: %d pixels, %v", name, cache, len(p.Train.Pixels), p.Train.Err())
 			}
-			if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "1 files in") {
+			if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "1 file in") {
 				t.Errorf("%s: notes %q", name, p.Notes)
 			}
 			if sum == "" {
@@ -278,7 +278,7 @@ func TestImageFolderErrors(t *testing.T) {
 			`all lies in "pets", with the folders test, train; set train and test to the right ones with "pets" before them, such as "pets/test", or`},
 		"one class": {without(pictures(), "train/dog"), nil, `has 1 folder with images (cat), expected one for each of at least two classes`},
 		"no images": {map[string][]byte{"a.txt": nil}, nil, `there are no folders at the top`},
-		"not there": {pictures(), func(s *ImageFolder) { s.Path += "/nowhere" }, `no such file`},
+		"not there": {pictures(), func(s *ImageFolder) { s.Path += "/nowhere" }, `path: "`},
 		"long and thin": {with("train/cat/04.png", picture(4000, 1, color.Black)), func(s *ImageFolder) { s.Size = 224 },
 			`train/cat/04.png": 4000 x 1 pixels become too many with 224 on the shorter side`},
 	} {

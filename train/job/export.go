@@ -34,6 +34,9 @@ func Export(e ExportOptions, opt Options) error {
 	if _, err := os.Lstat(e.Out); err == nil {
 		return &UsageError{fmt.Errorf("%q is there already: choose another name with -o", e.Out)}
 	}
+	if IsONNX(e.Checkpoint) {
+		return &UsageError{fmt.Errorf("%q is an ONNX file: what is exported is a checkpoint", e.Checkpoint)}
+	}
 	f, err := checkpoints.Read(e.Checkpoint)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &UsageError{err}

@@ -29,6 +29,9 @@ func (r *run) readInit() error {
 	if r.cfg.Init == "" {
 		return nil
 	}
+	if IsONNX(r.cfg.Init) {
+		return &UsageError{fmt.Errorf("init: %q is an ONNX file, which eval, attack and predict take as -model: a network starts from a checkpoint, safetensors or what torch.save writes", r.cfg.Init)}
+	}
 	s, err := checkpoints.ReadSource(r.cfg.Init)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &UsageError{err}
