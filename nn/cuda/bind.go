@@ -13,7 +13,9 @@ func (e *executable) bind(instr device.Instr) (s step, workspace int, err error)
 	count := func(b int) int { return e.rows * e.p.Buffers[b].Size }
 	simple := func(s step, kernels ...string) (step, int, error) { return s, 0, d.need(kernels...) }
 	switch op := instr.Op.(type) {
-	case device.Conv, device.ConvInputGrad, device.ConvWeightGrad:
+	case done:
+		return simple(func() {})
+	case device.Conv, convPool, device.ConvInputGrad, device.ConvWeightGrad:
 		return e.bindConv(instr)
 	case device.Dense, device.DenseInputGrad, device.DenseWeightGrad:
 		return e.bindDense(instr)

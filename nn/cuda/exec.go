@@ -38,6 +38,7 @@ type step func()
 func (d *Device) Load(p *device.Program, params *device.Parameters) (device.Executable, error) {
 	defer d.enter()()
 	d.loaded++
+	p = fuse(p)
 	e := &executable{dev: d, p: p, params: params, addr: make([]driver.Pointer, len(p.Buffers)), number: d.loaded}
 	err, workspace := d.err, 0
 	for _, in := range p.Instrs {

@@ -42,19 +42,32 @@ func (g gpu) least(p *device.Program, rows int, precision device.Precision) (sum
 		rounded.flops = g.tensor[precision]
 	}
 	for _, in := range p.Instrs {
+		if _, ok := in.Op.(done); ok {
+			continue
+		}
 		with := g
 		if productColumns(in.Op) >= tensorColumns {
 			with = rounded
 		}
-		sum += with.seconds(nn.OpFLOPs(in.Op)*float64(rows), bytesOfInstr(p, in, rows), 1)
+		sum += with.seconds(flopsOf(in.Op)*float64(rows), bytesOfInstr(p, in, rows), 1)
 	}
 	return sum
+}
+
+// flopsOf is nn.OpFLOPs; what pooling compares does not count.
+func flopsOf(op device.Op) float64 {
+	if pooled, ok := op.(convPool); ok {
+		op = pooled.Conv
+	}
+	return nn.OpFLOPs(op)
 }
 
 // productColumns is N of an instruction's matrix product, 0 where it is none.
 func productColumns(op device.Op) int {
 	switch op := op.(type) {
 	case device.Conv:
+		return op.Out
+	case convPool:
 		return op.Out
 	case device.ConvInputGrad:
 		return op.C
@@ -121,6 +134,8 @@ func describe(op device.Op) string {
 	switch op := op.(type) {
 	case device.Conv:
 		return fmt.Sprintf("%s, %d", window(op.Window), op.Out)
+	case convPool:
+		return describe(op.Conv) + ", with max pooling"
 	case device.ConvInputGrad:
 		return fmt.Sprintf("%s, %d", window(op.Window), op.Out)
 	case device.ConvWeightGrad:
@@ -184,14 +199,17 @@ func (n paperNetwork) table(t *testing.T, b *strings.Builder) {
 		if name == "" {
 			continue
 		}
-		p, sum := m.Programs()[i], make([]float64, len(papers))
+		p, sum := fuse(m.Programs()[i]), make([]float64, len(papers))
 		fmt.Fprintf(b, "\n%s\n\n| kernel | MFLOP | MB |", name)
 		for _, g := range papers {
 			fmt.Fprintf(b, " %s µs | |", g.name)
 		}
 		fmt.Fprint(b, "\n|---|--:|--:|"+strings.Repeat("--:|---|", len(papers))+"\n")
 		for _, in := range p.Instrs {
-			flops, bytes := nn.OpFLOPs(in.Op)*float64(n.batch), bytesOfInstr(p, in, n.batch)
+			if _, ok := in.Op.(done); ok {
+				continue
+			}
+			flops, bytes := flopsOf(in.Op)*float64(n.batch), bytesOfInstr(p, in, n.batch)
 			fmt.Fprintf(b, "| %s | %.1f | %.2f |", describe(in.Op), flops/1e6, bytes/1e6)
 			for j, g := range papers {
 				s, bound := g.seconds(flops, bytes, 1), "launch"
@@ -221,7 +239,7 @@ func (n paperNetwork) table(t *testing.T, b *strings.Builder) {
 	for _, precision := range []device.Precision{device.FP32, device.TF32, device.BF16} {
 		fmt.Fprintf(b, "| %s |", precision)
 		for _, g := range papers {
-			total := float64(n.steps)*g.least(m.Programs()[1], n.batch, precision) + g.least(m.Programs()[2], n.batch, precision) +
+			total := float64(n.steps)*g.least(fuse(m.Programs()[1]), n.batch, precision) + g.least(fuse(m.Programs()[2]), n.batch, precision) +
 				float64(n.steps)*(g.seconds(0, 4*size, 1)+g.launch) + g.seconds(0, 8*weights, step[0])
 			fmt.Fprintf(b, " %.2f | at most %.0f |", 1e3*total, float64(n.batch)/total)
 		}
@@ -243,7 +261,7 @@ What keeps the kernels from these bounds, and where cuDNN would be ahead:
 - Patches are addressed anew for each element; input gradients of strided convolutions multiply the zeros between.
 - Depthwise convolutions read each value once a tap from the caches, and their weights once for 4 outputs; convolutions in groups stay off the tensor cores.
 - Group normalisation reads its input three times (mean, variance, result), and sums in double precision, which GPUs but those of data centres do at 1/32 or 1/64 of float32's rate.
-- Pooling and normalisation are kernels of their own, so their inputs pass through memory once more.
+- Normalisation and pooling other than 2x2 behind a convolution are kernels of their own, so their inputs pass through memory once more.
 - Graphs save the processor's launches, not the gaps between kernels on the device.
 `
 
