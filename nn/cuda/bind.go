@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"rampart/nn/device"
-	"rampart/nn/rng"
 )
 
 // bind prepares an instruction: how to launch it, and how many bytes of workspace that needs.
@@ -14,7 +13,9 @@ func (e *executable) bind(instr device.Instr) (s step, workspace int, err error)
 	count := func(b int) int { return e.rows * e.p.Buffers[b].Size }
 	simple := func(s step, kernels ...string) (step, int, error) { return s, 0, d.need(kernels...) }
 	switch op := instr.Op.(type) {
-	case device.Conv, device.ConvInputGrad, device.ConvWeightGrad:
+	case done:
+		return simple(func() {})
+	case device.Conv, convPool, device.ConvInputGrad, device.ConvWeightGrad:
 		return e.bindConv(instr)
 	case device.Dense, device.DenseInputGrad, device.DenseWeightGrad:
 		return e.bindDense(instr)
@@ -103,11 +104,10 @@ func (e *executable) bindAffine(instr device.Instr, mean, std []float32) (step, 
 	}, 0, e.dev.need("affine")
 }
 
-// dropout draws the mask of device.DropoutMask.
+// dropout draws the mask of device.DropoutMask, from the key that begin has uploaded.
 func (e *executable) dropout(in, out, size int, rate float32, layer int) {
-	key := rng.New(e.call.Noise, "dropout").Key
 	n := e.rows * size
-	e.dev.launch("dropout", each(n), ptr(e.addr[in]), ptr(e.addr[out]), i(size), f(rate), i(layer), u(key[0]), u(key[1]), i(e.first()), i(n))
+	e.dev.launch("dropout", each(n), ptr(e.addr[in]), ptr(e.addr[out]), i(size), f(rate), i(layer), ptr(e.at(e.plan.noise)), i(e.first()), i(n))
 }
 
 // columns is a grid for sums over n positions of channels, in chunks.

@@ -4,8 +4,10 @@
 // share. The kernels are CUDA C++ (kernels/*.cu), compiled ahead to PTX that lies beside them and in
 // the binary; the driver of the machine turns it into machine code. The steps of an attack are
 // launched one after another, and nothing is waited for or copied until the last; early stop is a
-// mask. Sums have an order that depends on sizes alone: the same call gives the same bits every
-// time, and in evaluation a row's results depend on that row alone.
+// mask. Where the driver has graphs, a step of an attack is one launch, and so are the gradient of the
+// weights and their update: what changes from one to the next lies in memory. Sums have an order that
+// depends on sizes alone: the same call gives the same bits every time, and in evaluation a row's
+// results depend on that row alone.
 package cuda
 
 import (
@@ -36,6 +38,8 @@ type Device struct {
 	fill    int     // see product
 	labels  *Tensor // of Tally
 	owed    *Tensor // of Owed
+	graphs  graphs
+	loaded  int // programs
 
 	precision device.Precision // of products; "" is FP32
 	link      *link            // to the other devices of a Group; nil for none

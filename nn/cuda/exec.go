@@ -8,6 +8,7 @@ import (
 
 	"rampart/nn/cuda/driver"
 	"rampart/nn/device"
+	"rampart/nn/rng"
 )
 
 // executable is a program with its launches.
@@ -18,6 +19,9 @@ type executable struct {
 	plan   *plan
 	steps  []step
 	fixed  []device.Tensor // constants of instructions
+	number int             // among the device's
+	lossy  bool            // it applies a loss
+	noisy  bool            // it has dropout
 
 	// the current run
 	call    *device.Call
@@ -25,8 +29,6 @@ type executable struct {
 	addr    []driver.Pointer // by buffer
 	profile *profile
 	share   *share // of a Group's call; nil on a device of its own
-
-	graphs graphs
 }
 
 // step launches the kernels of one instruction.
@@ -35,11 +37,19 @@ type step func()
 // Load implements device.Device.
 func (d *Device) Load(p *device.Program, params *device.Parameters) (device.Executable, error) {
 	defer d.enter()()
-	e := &executable{dev: d, p: p, params: params, addr: make([]driver.Pointer, len(p.Buffers))}
+	d.loaded++
+	p = fuse(p)
+	e := &executable{dev: d, p: p, params: params, addr: make([]driver.Pointer, len(p.Buffers)), number: d.loaded}
 	err, workspace := d.err, 0
 	for _, in := range p.Instrs {
 		var s step
 		need := 0
+		switch in.Op.(type) {
+		case device.ApplyLoss:
+			e.lossy = true
+		case device.Dropout:
+			e.noisy = true
+		}
 		if err == nil {
 			s, need, err = e.bind(in)
 		}
@@ -115,6 +125,10 @@ func (e *executable) begin(c *device.Call) error {
 	if c.Labels != nil {
 		e.dev.upload(e.at(e.plan.labels), bytesOf(c.Labels[:c.Rows]))
 	}
+	if e.noisy {
+		key := rng.New(c.Noise, "dropout").Key
+		e.dev.upload(e.at(e.plan.noise), bytesOf(key[:]))
+	}
 	return e.dev.err
 }
 
@@ -149,7 +163,11 @@ func (e *executable) Run(c *device.Call) error {
 	if err != nil {
 		return err
 	}
-	e.run(len(e.steps))
+	var key any
+	if e.captured() {
+		key = e.key()
+	}
+	e.dev.repeat(1, key, func() { e.run(len(e.steps)) })
 	e.addGradients()
 	e.call = nil
 	runtime.KeepAlive(c)

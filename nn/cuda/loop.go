@@ -49,14 +49,17 @@ func (e *executable) Iterate(c *device.Call, l *device.Loop) (device.Counts, err
 		d.launch("attack_judge", each, ptr(e.addr[e.p.Logits]), ptr(e.addr[e.p.Value]), ptr(e.at(e.plan.labels)), adv, best, state,
 			i(size), i(classes), boolean(l.EarlyStop), boolean(l.KeepBest), boolean(l.Targeted), boolean(last))
 	}
-	key := graphKey{rows: e.rows, first: e.first(), arena: d.arena, clean: driver.Pointer(clean.bits), soft: address(c.Soft), loss: lossKernel(c.Loss), scale: c.Scale,
-		noise: c.Noise, norm: l.Norm, most: most(l, size), earlyStop: l.EarlyStop, keepBest: l.KeepBest, targeted: l.Targeted}
-	e.repeat(l.Steps, key, func() {
+	pixels := most(l, size)
+	var key any
+	if e.captured() {
+		key = loopKey{e.key(), driver.Pointer(clean.bits), l.Norm, pixels, l.EarlyStop, l.KeepBest, l.Targeted}
+	}
+	d.repeat(l.Steps, key, func() {
 		e.run(len(e.steps))
 		judge(false)
 		step := []value{clean, ptr(e.addr[e.p.InputGrad]), adv, state, i(size), ptr(e.at(e.plan.limits))}
 		if l.Norm == device.L1 {
-			step = append(step, i(key.most))
+			step = append(step, i(pixels))
 		}
 		d.launch("attack_step_"+suffix, each, step...)
 	})

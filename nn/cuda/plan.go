@@ -17,8 +17,8 @@ type plan struct {
 	rowSum  int   // values of a row
 	rows    int
 
-	wholes, workspace, labels, example, adv, best, state, counts, limits region
-	total                                                                int
+	wholes, workspace, labels, noise, example, adv, best, state, counts, limits region
+	total                                                                       int
 }
 
 // stateBytes is the size of struct State of kernels/attack.cuh.
@@ -67,7 +67,7 @@ func newPlan(p *device.Program, workspace int) (*plan, error) {
 	}
 	l.wholes = take(4 * device.Arrange(wholes, l.offsets))
 	l.workspace = take(workspace)
-	l.labels = take(4 * p.Rows)
+	l.labels, l.noise = take(4*p.Rows), take(2*4)
 	if p.InputGrad >= 0 {
 		x := 4 * p.Rows * p.Buffers[p.X].Size
 		l.example, l.adv, l.best = take(4*p.Rows), take(x), take(x)
@@ -82,7 +82,7 @@ func (e *executable) Memory() int { return e.plan.total }
 // fits says how many rows fit into bytes of memory. What does not grow with the rows stays; the workspace, which
 // grows slowly, counts as such, so that the answer is never too large.
 func (l *plan) fits(bytes float64) int {
-	same := float64(l.wholes.bytes + l.workspace.bytes + l.counts.bytes + l.limits.bytes)
-	const gaps = 9 * 256 // regions begin at multiples of 256
+	same := float64(l.wholes.bytes + l.workspace.bytes + l.noise.bytes + l.counts.bytes + l.limits.bytes)
+	const gaps = 10 * 256 // regions begin at multiples of 256
 	return max(0, int((bytes-same-gaps)/(float64(l.total)-same)*float64(l.rows)))
 }

@@ -114,6 +114,15 @@ func (e *executable) bindConv(instr device.Instr) (step, int, error) {
 			list := append([]value{ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), bias(), ptr(e.addr[out[0]])}, p[:]...)
 			d.launch(kernel, g, append(list, i(op.Out), i(e.rows), boolean(op.ReLU))...)
 		}, 0, d.needProduct("conv")
+	case convPool:
+		p := window(op.Window)
+		bias := e.bias(in, op.Out)
+		windows, stride := op.OutH()/2*(op.OutW()/2), 4*e.p.Buffers[out[1]].Size
+		return func() {
+			kernel, g := d.product("conv_pool", 4*e.rows*windows, op.Out, 1)
+			list := append([]value{ptr(e.addr[in[0]]), ptr(e.addr[in[1]]), bias(), ptr(e.addr[out[0]]), ptr(e.addr[out[1]])}, p[:]...)
+			d.launch(kernel, g, append(list, i(op.Out), i(e.rows), boolean(op.ReLU), i(stride))...)
+		}, 0, d.needProduct("conv_pool")
 	case device.ConvInputGrad:
 		p := window(op.Window)
 		return func() {

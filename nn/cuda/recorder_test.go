@@ -4,9 +4,10 @@ import "rampart/nn/cuda/driver"
 
 // recorder is a driver of a device that does nothing but remember what it is asked for.
 type recorder struct {
-	names    []string
-	launches []string
-	next     driver.Pointer
+	names     []string
+	launches  []string // of kernels, and of graphs
+	next      driver.Pointer
+	capturing bool
 }
 
 func (r *recorder) Version() (int, error) { return 12000, nil }
@@ -55,12 +56,21 @@ func (r *recorder) Alloc(bytes int) (driver.Pointer, error) {
 }
 
 func (r *recorder) Launch(f driver.Function, _, _ [3]int, _ []byte, _ driver.Stream) error {
-	r.launches = append(r.launches, r.names[f-1])
+	if !r.capturing {
+		r.launches = append(r.launches, r.names[f-1])
+	}
 	return nil
 }
 
-func (r *recorder) Graphs() bool                                  { return false }
-func (r *recorder) Capture(driver.Stream) error                   { return nil }
-func (r *recorder) Captured(driver.Stream) (driver.Graph, error)  { return 1, nil }
-func (r *recorder) LaunchGraph(driver.Graph, driver.Stream) error { return nil }
-func (r *recorder) CloseGraph(driver.Graph) error                 { return nil }
+func (r *recorder) Graphs() bool { return true }
+
+func (r *recorder) Capture(driver.Stream) error { r.capturing = true; return nil }
+
+func (r *recorder) Captured(driver.Stream) (driver.Graph, error) { r.capturing = false; return 1, nil }
+
+func (r *recorder) LaunchGraph(driver.Graph, driver.Stream) error {
+	r.launches = append(r.launches, "a graph")
+	return nil
+}
+
+func (r *recorder) CloseGraph(driver.Graph) error { return nil }

@@ -11,8 +11,8 @@ import (
 	"rampart/nn/rng"
 )
 
-// products is what every kernel for tensor cores has a part in: both passes through convolutions and
-// dense layers that take several steps of k, with channels that are copied one by one and by fours. wide
+// products is what every kernel for tensor cores has a part in: both passes through convolutions,
+// one that pools, and dense layers that take several steps of k, with channels that are copied one by one and by fours. wide
 // takes the large tiles.
 func products(t *testing.T, p device.Precision, wide bool) ([]float32, error) {
 	t.Helper()
@@ -23,6 +23,7 @@ func products(t *testing.T, p device.Precision, wide bool) ([]float32, error) {
 	const rows = 36 // more than a small tile of rows
 	spec := nn.Spec{Arch: "layers", Input: nn.Shape{H: 3, W: 2, C: 2}, Classes: 10, Options: &nn.Custom{List: []nn.Layer{
 		{Type: "conv", Out: 36, Kernel: 3, Padding: "same"}, {Type: "relu"}, {Type: "conv", Out: 35, Kernel: 3, Padding: "same"}, {Type: "relu"},
+		{Type: "conv", Out: 33, Kernel: 2, Padding: "same"}, {Type: "relu"}, {Type: "maxpool", Kernel: 2},
 		{Type: "flatten"}, {Type: "dense", Out: 66}, {Type: "relu"}, {Type: "dense", Out: 36}, {Type: "dense"}}}}
 	m, err := nn.Build(spec, d, rows, rng.New(3, "weights"))
 	if err != nil {

@@ -76,7 +76,7 @@ func (t *Tensor) Download(dst []float32, at int) {
 }
 
 // bytesOf views numbers as memory.
-func bytesOf[T float32 | int32 | uint32 | int64 | float64](v []T) []byte {
+func bytesOf[T float32 | int32 | uint32 | int64 | float64 | driver.Pointer](v []T) []byte {
 	var one T
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(one)))
 }

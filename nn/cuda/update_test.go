@@ -8,7 +8,10 @@ import (
 	"testing"
 
 	"rampart/nn"
+	"rampart/nn/cuda/driver"
+	"rampart/nn/cuda/ptx"
 	"rampart/nn/device"
+	"rampart/nn/rng"
 )
 
 // steps makes parameter gradients and updates, the images of one of them with a NaN; -1 is none.
@@ -92,5 +95,136 @@ func TestNotFinite(t *testing.T) {
 	several.settle()
 	if err := errors.Join(machine.Check(), rack.Check()); err != nil {
 		t.Error(err)
+	}
+}
+
+// apart is a driver without graphs.
+type apart struct{ *ptx.Machine }
+
+func (apart) Graphs() bool { return false }
+
+// stale is a driver that has baked in what the first upload of so many bytes brought: later ones bring nothing.
+type stale struct {
+	*ptx.Machine
+	bytes int
+	done  *bool
+}
+
+func (s stale) Upload(to driver.Pointer, from []byte, stream driver.Stream) error {
+	if len(from) == s.bytes {
+		if *s.done {
+			return nil
+		}
+		*s.done = true
+	}
+	return s.Machine.Upload(to, from, stream)
+}
+
+// TestUpdateGraphs: from its second time on an update is one launch of a graph, which follows the learning rate and
+// the number of the step, to the bits of one without graphs.
+func TestUpdateGraphs(t *testing.T) {
+	const updates = 5
+	for _, rule := range []device.Optimizer{
+		device.SGD{WeightDecay: 0.1}, device.SGD{Momentum: 0.9, Nesterov: true, Clip: 0.5},
+		device.Adam{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.1}, device.Adam{Beta1: 0.8, Beta2: 0.99, Epsilon: 1e-8, WeightDecay: 0.1, Decoupled: true, Clip: 0.5},
+	} {
+		run := func(drv driver.Driver) (weights []float32) {
+			d, err := New(drv, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			params := &device.Parameters{}
+			for i, n := range []int{300, 7, 20} {
+				p := &device.Parameter{Name: "p", Value: d.New(n), Frozen: i == 1, RateFactor: []float32{0, 0, 0.25}[i]}
+				if !p.Frozen {
+					p.Grad = d.New(n)
+				}
+				params.List = append(params.List, p)
+			}
+			for step := 1; step <= updates; step++ {
+				for i, p := range params.List {
+					if g := make([]float32, p.Value.Len()); !p.Frozen {
+						rng.New(1, "gradients").Normal(g, 0, 1, uint32(i), uint32(step), 0)
+						p.Grad.Upload(g, 0)
+					}
+				}
+				if err := d.Update(rule, params, 0.1/float32(step), step); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := d.Settle(params); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range params.List {
+				weights = append(weights, values(p.Value)...)
+			}
+			return weights
+		}
+		machine, plain := ptx.NewMachine(1), ptx.NewMachine(2)
+		want := run(apart{plain})
+		if !equalBits(run(machine), want) {
+			t.Errorf("%+v: graphs change the weights", rule)
+		}
+		if machine.GraphLaunches != updates-1 || plain.GraphLaunches != 0 {
+			t.Errorf("%+v: %d launches of graphs in %d updates, and %d without graphs", rule, machine.GraphLaunches, updates, plain.GraphLaunches)
+		}
+		if 2*machine.Launches >= plain.Launches {
+			t.Errorf("%+v: %d launches with graphs, %d without", rule, machine.Launches, plain.Launches)
+		}
+		const rates = 4 * (1 + 3*2) // of two parameters
+		if equalBits(run(stale{ptx.NewMachine(1), rates, new(bool)}), want) {
+			t.Errorf("%+v: nothing notices that the learning rate is baked in", rule)
+		}
+	}
+}
+
+// TestStepGraphs: the gradient and the update of a training step are two launches, to the bits of many: whatever the
+// schedule, the step's random numbers, and the rows of a last batch.
+func TestStepGraphs(t *testing.T) {
+	spec := checkSpec(false)
+	run := func(drv driver.Driver) (list []float32) {
+		d, err := New(drv, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := nn.Build(spec, d, checkRows, rng.New(3, "weights"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, labels := make([]float32, checkRows*spec.Input.Size()), make([]int32, checkRows)
+		call := &device.Call{X: d.New(len(x)), Loss: nn.CrossEntropy{}, Labels: labels, Logits: d.New(checkRows * 10), Value: d.New(checkRows)}
+		for step, rows := range []int{checkRows, checkRows, checkRows, 11, checkRows, 11} {
+			rng.New(4, "x").Uniform(x, 0, 1, uint32(step), 0, 0)
+			call.X.Upload(x, 0)
+			for i := range labels {
+				labels[i] = int32((i + step) % 10)
+			}
+			call.Rows, call.Scale, call.Noise = rows, 1/float32(rows), uint64(step)
+			if err := errors.Join(m.ParamGrad(call), m.Update(device.Adam{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}, 0.1/float64(1+step))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := m.Settle(); err != nil {
+			t.Fatal(err)
+		}
+		list = append(values(call.Logits), values(call.Value)...)
+		for _, w := range m.Weights() {
+			list = append(list, w.Data...)
+		}
+		return list
+	}
+	machine, plain := ptx.NewMachine(1), ptx.NewMachine(2)
+	want := run(apart{plain})
+	if !equalBits(run(machine), want) {
+		t.Error("graphs change a training step")
+	}
+	if machine.GraphLaunches != 4+5 || plain.GraphLaunches != 0 { // the gradient has been met twice, the update once
+		t.Errorf("%d launches of graphs in 6 steps, and %d without graphs", machine.GraphLaunches, plain.GraphLaunches)
+	}
+	if equalBits(run(stale{ptx.NewMachine(1), 8, new(bool)}), want) {
+		t.Error("nothing notices that the key of random numbers is baked in")
+	}
+	if equalBits(run(stale{ptx.NewMachine(1), 4 * checkRows, new(bool)}), want) {
+		t.Error("nothing notices that the labels are baked in")
 	}
 }

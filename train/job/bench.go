@@ -130,27 +130,13 @@ func (r *run) benchStages(m *nn.Model, out *Benchmark, b BenchOptions) error {
 		_, err := attack.Perturb(m, &attacks.Batch{X: x, Labels: batch.Labels, Index: batch.Index}, adv, attacks.Draw{Stream: r.stream("bench")})
 		return err
 	}
-	session := defenses.NewSession(m, rows)
-	if err := normalise(session, r.cfg.Train.AttackBN); err != nil {
+	train, steps, err := r.benchTraining(m, loader)
+	if err != nil {
 		return err
-	}
-	session.Noise = r.stream("bench")
-	if r.cfg.Teacher != nil {
-		if session.Teacher, err = nn.Build(r.teacherSpec(), r.dev, rows, r.stream("bench")); err != nil {
-			return err
-		}
-	}
-	defense := r.cfg.Defense.Value
-	step := func() error {
-		if _, err := defense.Step(session, batch); err != nil {
-			return err
-		}
-		// A rate of 0 leaves the weights as they are: every repetition does the same work.
-		return errors.Join(m.Update(r.cfg.Train.Optimizer.Value.Rule(), 0), m.Settle())
 	}
 	p := m.Programs()
 	forward, input, param := nn.FLOPs(p[0]), nn.FLOPs(p[1]), nn.FLOPs(p[2])
-	attackWork, updateWork := defenses.Work(defense)
+	attackWork, updateWork := defenses.Work(r.cfg.Defense.Value)
 	stepWork := updateWork*param + attackWork*input
 	for _, s := range []struct {
 		name    string
@@ -163,7 +149,7 @@ func (r *run) benchStages(m *nn.Model, out *Benchmark, b BenchOptions) error {
 		{"input gradient", input, 1, 1, func() error { return m.InputGrad(&gradCall) }},
 		{"parameter gradient", param, 1, 2, func() error { return m.ParamGrad(call) }},
 		{"attack step", input, float64(attack.Gradients()), -1, loop},
-		{"training step", stepWork, 1, -1, step},
+		{"training step", stepWork, float64(steps), -1, train},
 	} {
 		run := func() error {
 			err := s.run()
@@ -188,6 +174,48 @@ func (r *run) benchStages(m *nn.Model, out *Benchmark, b BenchOptions) error {
 		}
 	}
 	return nil
+}
+
+// mostBenchSteps bounds the steps of training that are timed together.
+const mostBenchSteps = 10
+
+// benchTraining returns what makes some steps of training, and how many: one, or where the device works on its own as
+// many as follow each other without a wait, the next batch on its way beside them.
+func (r *run) benchTraining(m *nn.Model, loader *data.Loader) (train func() error, steps int, err error) {
+	session := defenses.NewSession(m, r.cfg.Train.Batch)
+	if err := normalise(session, r.cfg.Train.AttackBN); err != nil {
+		return nil, 0, err
+	}
+	session.Noise, session.Later = r.stream("bench"), true
+	if r.cfg.Teacher != nil {
+		if session.Teacher, err = nn.Build(r.teacherSpec(), r.dev, r.cfg.Train.Batch, r.stream("bench")); err != nil {
+			return nil, 0, err
+		}
+	}
+	batch, next := loader.NewBatch(), loader.NewBatch()
+	loader.Batch(0, batch)
+	loader.Batch(0, next)
+	if steps = 1; session.Distant() {
+		steps = min(r.cfg.Train.LogEvery, mostBenchSteps)
+	}
+	return func() error {
+		var open []defenses.Metrics
+		for range steps {
+			if session.Distant() {
+				session.Ahead(next)
+			}
+			metrics, err := r.cfg.Defense.Value.Step(session, batch)
+			if err == nil {
+				// A rate of 0 leaves the weights as they are: every repetition does the same work.
+				err = m.Update(r.cfg.Train.Optimizer.Value.Rule(), 0)
+			}
+			if err != nil {
+				return err
+			}
+			open, batch, next = append(open, metrics), next, batch
+		}
+		return errors.Join(session.Settle(open), m.Settle())
+	}, steps, nil
 }
 
 // benchAttack is the training attack as it runs in training, else a PGD step's.

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"rampart/data"
+	"rampart/defenses"
+	"rampart/nn"
 	"rampart/nn/cuda"
 	"rampart/nn/cuda/ptx"
 	"rampart/nn/device"
@@ -158,5 +161,45 @@ func TestLater(t *testing.T) {
 	}
 	if a.Loss = b.Loss; a != b {
 		t.Errorf("the figures are %+v, want %+v", b, a)
+	}
+}
+
+// TestBenchLater: the steps that are timed on a GPU follow each other without a wait, as in training.
+func TestBenchLater(t *testing.T) {
+	r := newReplay(t)
+	machine := ptx.NewMachine(1)
+	var err error
+	if r.dev, err = cuda.New(machine, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.state = newState()
+	batch := r.cfg.Train.Batch
+	m, err := nn.Build(r.spec(), r.dev, defenses.Rows(r.cfg.Defense.Value, batch), r.stream("weights"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	loader, err := data.NewLoader(r.train, batch, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	train, steps, err := r.benchTraining(m, loader)
+	if err != nil || steps != min(r.cfg.Train.LogEvery, mostBenchSteps) || steps < 5 {
+		t.Fatalf("%d steps, %v", steps, err)
+	}
+	before, updates := m.Weights(), 0
+	for range 2 {
+		waits := machine.Synchronized
+		if err := train(); err != nil {
+			t.Fatal(err)
+		}
+		if waits = machine.Synchronized - waits; waits > 3 { // for what attacks counted, the steps' figures, and the updates
+			t.Errorf("%d waits in %d steps", waits, steps)
+		}
+		if _, updates = m.OptimizerState(); updates%steps != 0 || updates == 0 {
+			t.Errorf("%d updates in repetitions of %d", updates, steps)
+		}
+	}
+	if !reflect.DeepEqual(m.Weights(), before) {
+		t.Error("what is timed changes the weights")
 	}
 }

@@ -1,12 +1,20 @@
 // Convolutions of [rows,H,W,C] with weights [KH,KW,C,Out], as matrix products over patches that
 // are read in place (implicit GEMM).
 #include "conv_kernels.cuh"
-#include "gemm.cuh"
+#include "pooled.cuh"
 
 template <class T>
 __device__ void forward(const float* x, const float* weights, const float* bias, float* y, Window w, int out, int rows, int relu) {
   const int K = w.KH * w.KW * w.C;
   gemm<T, false>(rows * w.outH * w.outW, out, 0, K, Patches{x, w}, Right{weights, out, 1}, Biased{y, bias, out, relu});
+}
+
+template <class T>
+__device__ void forward_pool(const float* x, const float* weights, const float* bias, float* y, unsigned char* index, Window w, int out, int rows,
+                             int relu, int stride) {
+  const int windows = w.outH / 2 * (w.outW / 2);
+  gemm<T, false>(rows * windows * 4, out, 0, w.KH * w.KW * w.C, PooledPatches{{x, w}}, Right{weights, out, 1},
+                 Pooled{{y, bias, out, relu}, index, windows, stride});
 }
 
 template <class T>

@@ -1,11 +1,21 @@
 // Convolutions as in conv.cu, on tensor cores.
 #include "conv_kernels.cuh"
+#include "pooled.cuh"
 #include "tensor.cuh"
 
 template <class T, class P>
 __device__ void forward(const float* x, const float* weights, const float* bias, float* y, const Window& w, int out, int rows, int relu) {
   tensor_gemm<T, P, true, false>(rows * w.outH * w.outW, out, 0, w.KH * w.KW * w.C, Source<Patches>{{x, w}, x, aligned(x, w.C)},
                                  Source<Matrix>{{weights, 1, out}, weights, aligned(weights, out)}, Biased{y, bias, out, relu});
+}
+
+template <class T, class P>
+__device__ void forward_pool(const float* x, const float* weights, const float* bias, float* y, unsigned char* index, const Window& w, int out, int rows,
+                             int relu, int stride) {
+  const int windows = w.outH / 2 * (w.outW / 2);
+  tensor_gemm<T, P, true, false>(rows * windows * 4, out, 0, w.KH * w.KW * w.C, Source<PooledPatches>{{{x, w}}, x, aligned(x, w.C)},
+                                 Source<Matrix>{{weights, 1, out}, weights, aligned(weights, out)},
+                                 Pooled{{y, bias, out, relu}, index, windows, stride});
 }
 
 template <class T, class P>

@@ -37,11 +37,12 @@ __global__ void affine(const float* x, float* y, const float* coefficients, int 
 }
 
 // dropout multiplies by the mask of device.DropoutMask, and so does its gradient; first is the first row's number.
-__global__ void dropout(const float* x, float* y, int size, float rate, unsigned layer, unsigned k0, unsigned k1, unsigned first, unsigned n) {
+// The key, another for each step, lies in memory, so that a graph of the step serves the next one, too.
+__global__ void dropout(const float* x, float* y, int size, float rate, unsigned layer, const unsigned* key, unsigned first, unsigned n) {
   const unsigned i = thread_index();
   if (i >= n) return;
   const unsigned row = first + i / size, element = i % size;
-  const Words words = philox(k0, k1, row, layer, 0, element / 4);
+  const Words words = philox(key[0], key[1], row, layer, 0, element / 4);
   const unsigned word = element & 2 ? (element & 1 ? words.w[3] : words.w[2]) : (element & 1 ? words.w[1] : words.w[0]);
   y[i] = uniform(word, 0, 1) >= rate ? x[i] * (1 / (1 - rate)) : 0 * x[i];
 }

@@ -79,12 +79,16 @@ __device__ void gemm(int M, int N, int k0, int k1, const A& a, const B& b, const
     }
     __syncthreads();
   }
+  constexpr int together = Store::together; // a thread has all rows that belong together
 #pragma unroll
-  for (int i = 0; i < T::TM; i++)
+  for (int i = 0; i < T::TM; i += together)
 #pragma unroll
     for (int j = 0; j < T::TN; j++) {
       const int m = firstM + row + i, n = firstN + column + j;
-      if (m < M && n < N) store(m, n, sum[i][j]);
+      float v[together];
+#pragma unroll
+      for (int r = 0; r < together; r++) v[r] = sum[i + r][j];
+      if (m < M && n < N) store(m, n, v);
     }
 }
 
@@ -109,18 +113,21 @@ struct Right {
 
 // Biased stores a layer's result.
 struct Biased {
+  static constexpr int together = 1; // rows that are stored at once, of which m is the first
   float* y;
   const float* bias;
   int N, relu;
-  __device__ void operator()(int m, int n, float v) const {
+  __device__ float value(int n, float v) const {
     v += bias[n];
-    y[(long long)m * N + n] = relu && v < 0 ? 0 : v;
+    return relu && v < 0 ? 0 : v;
   }
+  __device__ void operator()(int m, int n, const float (&v)[1]) const { y[(long long)m * N + n] = value(n, v[0]); }
 };
 
 // Plain stores C where it belongs; Part stores a share of a sum over k, which add_parts completes.
 struct Plain {
+  static constexpr int together = 1;
   float* c;
   int N;
-  __device__ void operator()(int m, int n, float v) const { c[(long long)m * N + n] = v; }
+  __device__ void operator()(int m, int n, const float (&v)[1]) const { c[(long long)m * N + n] = v[0]; }
 };

@@ -9,6 +9,14 @@ struct Verdict {
   int bad; // the first chunk that is not finite, counted from 1; 0 for none
 };
 
+// Rates is what changes of a parameter's update from step to step. It lies in memory, so that a graph of the
+// update serves the next step, too.
+struct Rates {
+  float rate;   // the learning rate; of Adam lr/(1-beta1^t)
+  float shrink; // what decoupled decay leaves of a weight
+  float root;   // sqrt(1-beta2^t)
+};
+
 extern "C" {
 
 // sum_squares leaves the sum of squares of each chunk of a gradient; a block each.
@@ -22,7 +30,7 @@ __global__ void sum_squares(const float* g, double* sums, unsigned chunk, unsign
 
 // judge_gradient adds the sums of all chunks in order, and leaves the factor that clips the gradient; or, of the first
 // step that is not finite, its number and that of the first bad chunk. One warp: each lane fetches, all add alike.
-__global__ void judge_gradient(const double* sums, int chunks, float most, int step, Verdict* verdict) {
+__global__ void judge_gradient(const double* sums, int chunks, float most, const int* step, Verdict* verdict) {
   if (verdict->bad) return;
   double sum = 0;
   int bad = 0;
@@ -38,35 +46,36 @@ __global__ void judge_gradient(const double* sums, int chunks, float most, int s
   if (threadIdx.x) return;
   const double norm = sqrt(sum);
   verdict->factor = most > 0 && norm > most ? (float)(most / norm) : 1;
-  verdict->step = step;
+  verdict->step = *step;
   verdict->bad = bad;
 }
 
-__global__ void sgd(float* w, const float* g, const Verdict* verdict, float lr, float decay, unsigned n) {
+__global__ void sgd(float* w, const float* g, const Verdict* verdict, const Rates* now, float decay, unsigned n) {
   const unsigned i = thread_index();
   if (i >= n || verdict->bad) return;
-  w[i] -= lr * (verdict->factor * g[i] + decay * w[i]);
+  w[i] -= now->rate * (verdict->factor * g[i] + decay * w[i]);
 }
 
 // momentum moves along fresh*d + old*v, for the gradient d and the momentum v.
-__global__ void momentum(float* w, const float* g, float* v, const Verdict* verdict, float lr, float decay, float factor, float fresh, float old, unsigned n) {
+__global__ void momentum(float* w, const float* g, float* v, const Verdict* verdict, const Rates* now, float decay, float factor, float fresh, float old,
+                         unsigned n) {
   const unsigned i = thread_index();
   if (i >= n || verdict->bad) return;
   const float d = verdict->factor * g[i] + decay * w[i], moved = factor * v[i] + d;
   v[i] = moved;
-  w[i] -= lr * (fresh * d + old * moved);
+  w[i] -= now->rate * (fresh * d + old * moved);
 }
 
-// adam: mean 1-beta1, square 1-beta2, root sqrt(1-beta2^t), rate lr/(1-beta1^t).
-__global__ void adam(float* w, const float* g, float* m, float* v, const Verdict* verdict, float decay, float shrink, float mean, float beta2, float square,
-                     float root, float epsilon, float rate, unsigned n) {
+// adam: mean is 1-beta1, square 1-beta2.
+__global__ void adam(float* w, const float* g, float* m, float* v, const Verdict* verdict, const Rates* now, float decay, float mean, float beta2, float square,
+                     float epsilon, unsigned n) {
   const unsigned i = thread_index();
   if (i >= n || verdict->bad) return;
   const float d = verdict->factor * g[i] + decay * w[i];
   const float first = m[i] + mean * (d - m[i]), second = beta2 * v[i] + square * d * d;
   m[i] = first;
   v[i] = second;
-  w[i] = shrink * w[i] - rate * first / (sqrtf(second) / root + epsilon);
+  w[i] = now->shrink * w[i] - now->rate * first / (sqrtf(second) / now->root + epsilon);
 }
 
 } // extern "C"

@@ -25,7 +25,10 @@ struct Patches {
   using Column = Tap;
   __device__ Row at(int m) const {
     const int position = m % (w.outH * w.outW), example = m / (w.outH * w.outW);
-    return {x + (long long)example * w.H * w.W * w.C, position / w.outW * w.stride - w.top, position % w.outW * w.stride - w.left};
+    return corner(example, position / w.outW, position % w.outW);
+  }
+  __device__ Row corner(int example, int y, int x0) const {
+    return {x + (long long)example * w.H * w.W * w.C, y * w.stride - w.top, x0 * w.stride - w.left};
   }
   __device__ Column column(int k) const {
     const int tap = k / w.C;
@@ -38,6 +41,21 @@ struct Patches {
   }
   __device__ const float* where(const Row& r, const Column& k) const { return r.where(offset(r, k)); }
   __device__ float operator()(const Row& r, const Column& k) const { return r.value(offset(r, k)); }
+};
+
+// PooledPatches is Patches in the order of a pooling of 2x2: four rows for each window, line by line. Positions
+// that no window covers are left out.
+struct PooledPatches {
+  Patches all;
+  using Row = Place;
+  using Column = Tap;
+  __device__ Row at(int m) const {
+    const int outH = all.w.outH / 2, outW = all.w.outW / 2, window = m >> 2, position = window % (outH * outW);
+    return all.corner(window / (outH * outW), position / outW * 2 + (m >> 1 & 1), position % outW * 2 + (m & 1));
+  }
+  __device__ Column column(int k) const { return all.column(k); }
+  __device__ const float* where(const Row& r, const Column& k) const { return all.where(r, k); }
+  __device__ float operator()(const Row& r, const Column& k) const { return all(r, k); }
 };
 
 // Reached is the matrix of output gradients that an input position reaches: a row for each input

@@ -205,6 +205,9 @@ __device__ void tensor_gemm(int M, int N, int k0, int k1, const Source<A>& a, co
 #pragma unroll
       for (int e = 0; e < 4; e++) {
         const int row = firstM + m + i * 16 + group + e / 2 * 8, column = firstN + n + j * 8 + in * 2 + e % 2;
-        if (row < M && column < N) store(row, column, sum[i][j][e]);
+        if constexpr (Store::together > 1)
+          store.across(row, column, row < M && column < N, sum[i][j][e]);
+        else if (row < M && column < N)
+          store(row, column, {sum[i][j][e]});
       }
 }

@@ -115,7 +115,8 @@ func init() {
 		a := c.pred(from)
 		return func(w *warp, mask uint32) { w.p[d] = w.p[d]&^mask | w.p[a]&mask }
 	}
-	for _, name := range []string{"selp.b32", "selp.f32", "selp.u32", "selp.s32"} {
+	// Registers of 16 bits are the lower halves of others.
+	for _, name := range []string{"selp.b32", "selp.f32", "selp.u32", "selp.s32", "selp.b16", "selp.u16"} {
 		instructions[name] = func(c *compiler) operation {
 			d, a, b, p := c.r32(c.arg(0, 4)), c.r32(c.arg(1, 4)), c.r32(c.arg(2, 4)), c.pred(c.arg(3, 4))
 			return func(w *warp, mask uint32) {

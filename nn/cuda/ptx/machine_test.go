@@ -145,6 +145,17 @@ func TestResults(t *testing.T) {
 			}
 			return 7 + i
 		}},
+		{"registers of 16 bits", `
+			.reg .b16 %rs<3>; setp.lt.s32 %p1, %r1, 10; selp.u16 %rs1, 3, 4, %p1; setp.gt.s32 %p1, %r1, 20; selp.b16 %rs2, 5, %rs1, %p1;
+			mov.u32 %r5, 0; st.global.u32 [%rd2], %r5; st.global.u8 [%rd2], %rs2;`, func(i uint32) uint32 {
+			switch {
+			case i < 10:
+				return 3
+			case i > 20:
+				return 5
+			}
+			return 4
+		}},
 		{"any thread at a barrier", `
 			setp.eq.s32 %p1, %r1, 45; bar.red.or.pred %p2, 0, %p1; selp.b32 %r5, 3, 4, %p2; st.global.u32 [%rd2], %r5;`,
 			func(uint32) uint32 { return 3 }},
