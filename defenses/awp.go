@@ -33,7 +33,7 @@ func (d *AWP) Validate() error {
 	if _, twice := as[*AWP](d.Base.Value); twice {
 		return registry.Errorf("base.name", "weights are perturbed once: choose another defence than \"awp\"")
 	}
-	if _, bounds := as[interface{ certified() }](d.Base.Value); bounds {
+	if Certified(d.Base.Value) {
 		return registry.Errorf("base.name", "bounds are those of the weights as they are, not of perturbed ones: choose another defence than %q", d.Base.Name)
 	}
 	return nil

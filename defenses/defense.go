@@ -107,6 +107,12 @@ func Guard(d Defense) float64 {
 	return 0
 }
 
+// Certified reports whether a defence trains for bounds.
+func Certified(d Defense) bool {
+	_, ok := as[interface{ certified() }](d)
+	return ok
+}
+
 // NeedsTeacher reports whether a defence learns from a hardened teacher.
 func NeedsTeacher(d Defense) bool {
 	_, ok := as[Student](d)

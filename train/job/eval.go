@@ -82,6 +82,9 @@ func openEval(ctx context.Context, cfg *Config, eval EvalOptions, opt Options) (
 		r.claim = *eval.Claim
 	}
 	r.chain, r.denoised = f.Meta.Transforms, f.Meta.Model.Spec.Denoised()
+	if err := cfg.checkProofs(r.chain); err != nil {
+		return nil, nil, &UsageError{fmt.Errorf("%q: %w", eval.Checkpoint, err)}
+	}
 	r.state = newState()
 	r.state.Data = r.source
 	r.evaluated = evaluatedAs(eval.Checkpoint, f)

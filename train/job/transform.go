@@ -5,6 +5,7 @@ import (
 
 	"rampart/attacks"
 	"rampart/attacks/audit"
+	"rampart/defenses"
 	"rampart/defenses/transform"
 	"rampart/nn/registry"
 	"rampart/train/report"
@@ -14,6 +15,24 @@ import (
 func (c Config) checkTransforms() error {
 	if len(c.Input.Transform.Training()) > 0 && (c.Distill != nil || c.Teacher != nil) {
 		return registry.Errorf("input.transform", `when = "always" does not go together with a teacher, which answers about images as they are: use when = "deploy"`)
+	}
+	if len(c.Input.Transform.Training()) > 0 && defenses.Certified(c.Defense.Value) {
+		return registry.Errorf("input.transform", `bounds do not go through transformations: use when = "deploy" with the defence %q`, c.Defense.Name)
+	}
+	return c.checkProofs(c.Input.Transform)
+}
+
+// checkProofs reports proofs that are asked for behind transformations, of which they would say nothing.
+func (c Config) checkProofs(chain transform.Chain) error {
+	if len(chain) == 0 {
+		return nil
+	}
+	const why = "certificates are of the network alone, not behind %s: leave out [%s] or the transformations"
+	if c.Verify != nil {
+		return registry.Errorf("verify", why, chain.Label(), "verify")
+	}
+	if c.Smoothing != nil {
+		return registry.Errorf("smoothing", why, chain.Label(), "smoothing")
 	}
 	return nil
 }
