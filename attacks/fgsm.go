@@ -50,13 +50,7 @@ func (a *FGSM) Label() string {
 	if a.RandomStart {
 		s = "FGSM-RS"
 	}
-	if a.Loss != "cross_entropy" {
-		s += " " + a.Loss
-	}
-	if a.Target != "" {
-		s += " targeted"
-	}
-	return s
+	return label(s, a.Loss, a.Target, 1)
 }
 
 // Restarts implements Attack.

@@ -64,17 +64,7 @@ func (a *MIFGSM) LossName() string { return a.Loss }
 
 // Label implements Attack.
 func (a *MIFGSM) Label() string {
-	s := fmt.Sprintf("MI-FGSM-%d", a.Steps)
-	if a.Loss != "cross_entropy" {
-		s += " " + a.Loss
-	}
-	if a.Target != "" {
-		s += " targeted"
-	}
-	if a.Runs > 1 {
-		s += fmt.Sprintf(" x%d", a.Runs)
-	}
-	return s
+	return label(fmt.Sprintf("MI-FGSM-%d", a.Steps), a.Loss, a.Target, a.Runs)
 }
 
 // Restarts implements Attack.

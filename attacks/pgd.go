@@ -86,17 +86,7 @@ func (a *PGD) Warnings() []string {
 
 // Label implements Attack.
 func (a *PGD) Label() string {
-	s := fmt.Sprintf("PGD-%d", a.Steps)
-	if a.Loss != "cross_entropy" {
-		s += " " + a.Loss
-	}
-	if a.Target != "" {
-		s += " targeted"
-	}
-	if a.Runs > 1 {
-		s += fmt.Sprintf(" x%d", a.Runs)
-	}
-	return s
+	return label(fmt.Sprintf("PGD-%d", a.Steps), a.Loss, a.Target, a.Runs)
 }
 
 // Restarts implements Attack.

@@ -1,8 +1,6 @@
 package attacks
 
 import (
-	"fmt"
-
 	"rampart/configs"
 	"rampart/nn/device"
 	"rampart/nn/registry"
@@ -46,17 +44,7 @@ func (a *RFGSM) LossName() string { return a.Loss }
 
 // Label implements Attack.
 func (a *RFGSM) Label() string {
-	s := "R+FGSM"
-	if a.Loss != "cross_entropy" {
-		s += " " + a.Loss
-	}
-	if a.Target != "" {
-		s += " targeted"
-	}
-	if a.Runs > 1 {
-		s += fmt.Sprintf(" x%d", a.Runs)
-	}
-	return s
+	return label("R+FGSM", a.Loss, a.Target, a.Runs)
 }
 
 // Restarts implements Attack.

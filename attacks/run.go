@@ -90,8 +90,8 @@ func (r *Runner) Run(a Attack, d *data.Dataset) (*Result, error) {
 		if i >= p.Part {
 			if err := r.part(w, p, part, d, sequence, func(done int) {
 				if r.Progress != nil {
-					all := runs * d.Len()
-					r.Progress(int((before*float64(d.Len())+work(part)*float64(done))/(total*float64(d.Len()))*float64(all)+0.5), all)
+					spent := (before*float64(d.Len()) + work(part)*float64(done)) / total
+					r.Progress(int(math.Round(float64(runs)*spent)), runs*d.Len())
 				}
 			}); err != nil {
 				return nil, fmt.Errorf("%s: %w", part.Label(), err)

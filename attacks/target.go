@@ -79,3 +79,17 @@ func finite(z []float32, classes int) error {
 	}
 	return nil
 }
+
+// label adds to an attack's name what is not the default: its loss, a target, and runs.
+func label(name, loss string, t Target, runs int) string {
+	if loss != "cross_entropy" {
+		name += " " + loss
+	}
+	if t != "" {
+		name += " targeted"
+	}
+	if runs > 1 {
+		name += fmt.Sprintf(" x%d", runs)
+	}
+	return name
+}

@@ -153,7 +153,7 @@ func (s *ImageFolder) folder(set *imageSet, folder string, classes []string) (en
 		return nil, fmt.Errorf("%q has no images in folders of classes (%s)", set.tree.Full(folder), s.hint(set.tree))
 	}
 	if others > 0 {
-		set.notes = append(set.notes, fmt.Sprintf("%d %s", others, fmt.Sprintf(number(others, "file in %q is no image by its name, and was ignored", "files in %q are no images by their names, and were ignored"), set.tree.Full(folder))))
+		set.notes = append(set.notes, fmt.Sprintf(number(others, "%d file in %q is no image by its name, and was ignored", "%d files in %q are no images by their names, and were ignored"), others, set.tree.Full(folder)))
 	}
 	prefix := len(clean(folder))
 	var names []string

@@ -8,6 +8,7 @@ import (
 
 	"rampart/attacks"
 	"rampart/configs"
+	"rampart/data"
 	"rampart/defenses"
 	"rampart/nn"
 	"rampart/nn/cpu"
@@ -56,6 +57,22 @@ func TestIBPSchedule(t *testing.T) {
 	}
 }
 
+// addBounds adds to the gradient that of the mean loss of the worst logits within epsilon.
+func addBounds(t *testing.T, m *nn.Model, b *data.Batch, epsilon float64) {
+	t.Helper()
+	bounds, err := nn.NewBounds(m, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := make([]float32, 2*rows*pixels)
+	bounds.Box(box, b.X, epsilon)
+	c := &device.Call{Rows: rows, X: m.New(len(box)), Labels: b.Labels, Loss: nn.WorstCase{}, Scale: 1.0 / rows, Value: m.New(rows)}
+	c.X.Upload(box, 0)
+	if err := bounds.AddGrad(c); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestIBP: the gradient is kappa times that of the clean images and 1-kappa times that of the bounds;
 // with an eps of almost nothing both are the clean one.
 func TestIBP(t *testing.T) {
@@ -69,17 +86,7 @@ func TestIBP(t *testing.T) {
 	got := step(t, &defenses.IBP{Epsilon: 0.2, Kappa: 0.25}, s, b)
 	g := gradient(m)
 	clean := byHand(t, m, b.X, b.Labels, nn.CrossEntropy{})
-	bounds, err := nn.NewBounds(m, rows)
-	if err != nil {
-		t.Fatal(err)
-	}
-	box := make([]float32, 2*rows*pixels)
-	bounds.Box(box, b.X, 0.1)
-	c := &device.Call{Rows: rows, X: m.New(len(box)), Labels: b.Labels, Loss: nn.WorstCase{}, Scale: 1.0 / rows, Value: m.New(rows)}
-	c.X.Upload(box, 0)
-	if err := bounds.AddGrad(c); err != nil {
-		t.Fatal(err)
-	}
+	addBounds(t, m, b, 0.1)
 	both := gradient(m)
 	for i, v := range clean {
 		both[i] = 0.25*v + 0.75*(both[i]-v)
@@ -107,17 +114,7 @@ func TestMTLIBP(t *testing.T) {
 	}
 	adversarial := step(t, &defenses.PGDAT{Adversarial: 1, Mix: "share", With: attack()}, session(m, 0), b)
 	want := gradient(m)
-	bounds, err := nn.NewBounds(m, rows)
-	if err != nil {
-		t.Fatal(err)
-	}
-	box := make([]float32, 2*rows*pixels)
-	bounds.Box(box, b.X, 0.1)
-	c := &device.Call{Rows: rows, X: m.New(len(box)), Labels: b.Labels, Loss: nn.WorstCase{}, Scale: 1.0 / rows, Value: m.New(rows)}
-	c.X.Upload(box, 0)
-	if err := bounds.AddGrad(c); err != nil {
-		t.Fatal(err)
-	}
+	addBounds(t, m, b, 0.1)
 	for i, both := range gradient(m) {
 		want[i] = 0.75*want[i] + 0.25*(both-want[i])
 	}

@@ -48,21 +48,40 @@ func exported(t testing.TB, spec nn.Spec) *checkpoints.File {
 // logitsOf are a deployed network's logits for a few random images.
 func logitsOf(t testing.TB, f *checkpoints.File) []float64 {
 	t.Helper()
+	return onImages(t, f, func(n *checkpoints.Network, c *device.Call) (device.Tensor, error) {
+		c.Logits = n.Model.New(c.Rows * n.Model.Classes())
+		return c.Logits, n.Deployed.Logits(c)
+	})
+}
+
+// gradientOf is that of cross-entropy, as attacks on a deployed network get it, for those images.
+func gradientOf(t testing.TB, f *checkpoints.File) []float64 {
+	t.Helper()
+	return onImages(t, f, func(n *checkpoints.Network, c *device.Call) (device.Tensor, error) {
+		c.Labels, c.Loss, c.Scale, c.InputGrad = []int32{0, 1, 2}, nn.CrossEntropy{}, 1, n.Model.New(c.X.Len())
+		return c.InputGrad, n.Deployed.InputGrad(c)
+	})
+}
+
+// onImages is what a network computes for three random images.
+func onImages(t testing.TB, f *checkpoints.File, run func(n *checkpoints.Network, c *device.Call) (device.Tensor, error)) []float64 {
+	t.Helper()
 	const rows = 3
 	n, err := f.Network(cpu.New(1), rows)
 	if err != nil {
 		t.Fatal(err)
 	}
 	size := n.Model.Input().Size()
-	c := &device.Call{Rows: rows, X: n.Model.New(rows * size), Logits: n.Model.New(rows * n.Model.Classes())}
+	c := &device.Call{Rows: rows, X: n.Model.New(rows * size)}
 	c.X.Upload(images(rows*size), 0)
-	if err := n.Deployed.Logits(c); err != nil {
+	out, err := run(n, c)
+	if err != nil {
 		t.Fatal(err)
 	}
-	logits := make([]float32, c.Logits.Len())
-	c.Logits.Download(logits, 0)
-	list := make([]float64, len(logits))
-	for i, v := range logits {
+	values := make([]float32, out.Len())
+	out.Download(values, 0)
+	list := make([]float64, len(values))
+	for i, v := range values {
 		list[i] = float64(v)
 	}
 	return list
@@ -72,29 +91,6 @@ func images(n int) []float32 {
 	x := make([]float32, n)
 	rng.New(3, "images").Uniform(x, 0, 1, 0, 0, 0)
 	return x
-}
-
-// gradientOf is that of cross-entropy, as attacks on a deployed network get it, for those images.
-func gradientOf(t testing.TB, f *checkpoints.File) []float64 {
-	t.Helper()
-	const rows = 3
-	n, err := f.Network(cpu.New(1), rows)
-	if err != nil {
-		t.Fatal(err)
-	}
-	size := n.Model.Input().Size()
-	c := &device.Call{Rows: rows, X: n.Model.New(rows * size), Labels: []int32{0, 1, 2}, Loss: nn.CrossEntropy{}, Scale: 1, InputGrad: n.Model.New(rows * size)}
-	c.X.Upload(images(rows*size), 0)
-	if err := n.Deployed.InputGrad(c); err != nil {
-		t.Fatal(err)
-	}
-	dx := make([]float32, rows*size)
-	c.InputGrad.Download(dx, 0)
-	list := make([]float64, len(dx))
-	for i, v := range dx {
-		list[i] = float64(v)
-	}
-	return list
 }
 
 // TestRoundTrip exports every network of the executors' suite and every registered architecture, reads

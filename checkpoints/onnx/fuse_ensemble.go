@@ -23,7 +23,7 @@ func (c *call) fusedMean() (*value, error) {
 		return nil, nil
 	}
 	all := c.producers[sum.inputs[0]]
-	if all == nil || all.op != "Concat" || (&node{nodeProto: all}).int("axis", -1) != 0 || !close1(less, math.Log(float64(len(all.inputs)))) {
+	if all == nil || all.op != "Concat" || (&node{nodeProto: all}).int("axis", -1) != 0 || !nearly(less, math.Log(float64(len(all.inputs)))) {
 		return nil, nil
 	}
 	var members []string
@@ -64,7 +64,7 @@ func (c *call) fusedVote() (*value, error) {
 		}
 		mean, part := c.multiple(name)
 		sum := c.producers[mean]
-		if shares != nil || sum == nil || sum.op != "Sum" || !close1(part*float64(len(sum.inputs)), 1) {
+		if shares != nil || sum == nil || sum.op != "Sum" || !nearly(part*float64(len(sum.inputs)), 1) {
 			return nil, nil
 		}
 		for _, name := range sum.inputs {
@@ -75,7 +75,7 @@ func (c *call) fusedVote() (*value, error) {
 			shares = append(shares, share.inputs[0])
 		}
 	}
-	if !slices.Equal(voters, shares) || !close1(factor*float64(len(voters)+1), 1) {
+	if !slices.Equal(voters, shares) || !nearly(factor*float64(len(voters)+1), 1) {
 		return nil, nil
 	}
 	out, err := c.ensemble("vote", voters)
@@ -124,8 +124,8 @@ func (t *translator) over(p *nodeProto, axis int) bool {
 	return len(axes) == 1 && axes[0] == axis && (p.op == "Unsqueeze" || n.int("keepdims", 1) == 0)
 }
 
-// close1 compares numbers that have gone through float32.
-func close1(a, b float64) bool { return math.Abs(a-b) <= 1e-6*math.Abs(b) }
+// nearly compares numbers that have gone through float32.
+func nearly(a, b float64) bool { return math.Abs(a-b) <= 1e-6*math.Abs(b) }
 
 // ensemble joins the logits of members; nil where they are no logits of as many classes.
 func (c *call) ensemble(op string, members []string) (*value, error) {
