@@ -129,6 +129,10 @@ func LoadComparison(names, set []string) (*Comparison, error) {
 	if err := c.agree(); err != nil {
 		return nil, &UsageError{err}
 	}
+	if own {
+		c.Eval.named = configs.Named(file, ours)
+	}
+	c.Eval.settle(c.threat)
 	return c, nil
 }
 

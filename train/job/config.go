@@ -144,6 +144,8 @@ type Evaluation struct {
 	// Draws is the number of draws that each gradient is taken over where transformations draw
 	// random numbers (EOT).
 	Draws int `toml:"eot_samples"`
+
+	named func(path string, keys ...string) bool // by the file and -set
 }
 
 // Defaults implements configs.Defaulter.
@@ -316,6 +318,9 @@ func Load(name string, set []string) (*Config, error) {
 	if err := c.resolveMembers(); err != nil {
 		return nil, err
 	}
+	c.Eval.named = configs.Named(file, set)
+	c.Probe.Attack.Value = under(c.threat(), c.Probe.Attack.Value, "probe.attack", c.Eval.named)
+	c.Eval.settle(c.threat())
 	if err := errors.Join(c.checkMembers(), c.checkJoint(), c.checkSeparate(), c.checkSources()); err != nil {
 		return nil, &UsageError{fmt.Errorf("%s: %w", file.Path, err)}
 	}
@@ -359,34 +364,6 @@ func defaultConfig() *Config {
 		c.Eval.CurveEps = append(c.Eval.CurveEps, configs.Number(math.Round(5*float64(i))/100))
 	}
 	return c
-}
-
-// Warnings lists options that are valid but may be a mistake.
-func (c *Config) Warnings() (list []string) {
-	warn := func(where string, a attacks.Attack) {
-		if w, ok := a.(attacks.Warner); ok {
-			for _, s := range w.Warnings() {
-				list = append(list, where+": "+s)
-			}
-		}
-	}
-	for _, a := range c.opponents() {
-		warn("defense", a)
-	}
-	warn("probe", c.Probe.Attack.Value)
-	if s := c.Train.StepsSchedule.Value; s.At(0) != 1 || s.At(0.999) != 1 {
-		a := c.Defense.Value.Attack()
-		if _, elsewhere := a.(attacks.Sourced); a == nil || a.Gradients() < 2 || elsewhere {
-			list = append(list, "train.steps_schedule: the training attack has no steps to scale")
-		}
-	}
-	if s := c.Train.EpsilonSchedule.Value; (s.At(0) != 1 || s.At(0.999) != 1) && c.Defense.Value.Attack() == nil {
-		list = append(list, "train.eps_schedule: the defence attacks nothing")
-	}
-	for _, a := range c.Eval.Attacks {
-		warn("eval", a.Value)
-	}
-	return list
 }
 
 // steps is the length of a stage on n examples.

@@ -10,9 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-
-	"github.com/BurntSushi/toml"
 
 	"rampart/attacks"
 	"rampart/checkpoints"
@@ -118,10 +115,11 @@ func (r *run) chosenAttack(text string) (attacks.Attack, error) {
 		var into struct {
 			Attack configs.Choice[attacks.Attack] `toml:"attack"`
 		}
-		if err := configs.Decode(&configs.File{Path: "-attack", Data: []byte("attack = " + text)}, nil, &into); err != nil {
+		f := &configs.File{Path: "-attack", Data: []byte("attack = " + text)}
+		if err := configs.Decode(f, nil, &into); err != nil {
 			return nil, err
 		}
-		a = r.underClaim(into.Attack.Value, text)
+		a = under(r.claim, into.Attack.Value, "attack", configs.Named(f, nil))
 	}
 	err := attacks.Check(a, r.spec().Input)
 	if err == nil {
@@ -131,37 +129,6 @@ func (r *run) chosenAttack(text string) (attacks.Attack, error) {
 		return nil, fmt.Errorf("-attack: %w", err)
 	}
 	return a, nil
-}
-
-// underClaim puts an attack whose table names neither norm nor eps under the config's threat model, if it
-// knows that norm: a method's own default is for MNIST. A step size that is not named keeps its proportion.
-func (r *run) underClaim(a attacks.Attack, table string) attacks.Attack {
-	var named struct{ Attack map[string]any }
-	if _, err := toml.Decode("attack = "+table, &named); err != nil || names(named.Attack, "norm", "eps") {
-		return a // the config's decoder has taken it, so that there is no error
-	}
-	under := a.At(float64(r.claim.Epsilon))
-	if names(named.Attack, "step_size", "alpha") {
-		under = a.At(float64(a.Threat().Epsilon)) // a copy
-	}
-	if w, ok := under.(interface{ Within(attacks.Threat) }); ok {
-		w.Within(r.claim)
-	}
-	if under.Threat() != r.claim || under.Validate() != nil {
-		return a
-	}
-	return under
-}
-
-// names reports whether a table, or an attack's within it, has one of the keys.
-func names(table map[string]any, keys ...string) bool {
-	for key, value := range table {
-		inner, ok := value.(map[string]any)
-		if slices.Contains(keys, key) || ok && names(inner, keys...) {
-			return true
-		}
-	}
-	return false
 }
 
 // about is what a file of examples says of itself.

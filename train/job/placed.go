@@ -49,6 +49,34 @@ func (p placed) warnings(in nn.Shape) (list []string) {
 	return list
 }
 
+// Warnings lists options that are valid but may be a mistake.
+func (c *Config) Warnings() (list []string) {
+	warn := func(where string, a attacks.Attack) {
+		if w, ok := a.(attacks.Warner); ok {
+			for _, s := range w.Warnings() {
+				list = append(list, where+": "+s)
+			}
+		}
+	}
+	for _, a := range c.opponents() {
+		warn("defense", a)
+	}
+	warn("probe", c.Probe.Attack.Value)
+	if s := c.Train.StepsSchedule.Value; s.At(0) != 1 || s.At(0.999) != 1 {
+		a := c.Defense.Value.Attack()
+		if _, elsewhere := a.(attacks.Sourced); a == nil || a.Gradients() < 2 || elsewhere {
+			list = append(list, "train.steps_schedule: the training attack has no steps to scale")
+		}
+	}
+	if s := c.Train.EpsilonSchedule.Value; (s.At(0) != 1 || s.At(0.999) != 1) && c.Defense.Value.Attack() == nil {
+		list = append(list, "train.eps_schedule: the defence attacks nothing")
+	}
+	for _, a := range c.Eval.Attacks {
+		warn("eval", a.Value)
+	}
+	return list
+}
+
 // warnings lists what is valid but may be a mistake: in the config, and in it for these images.
 func (r *run) warnings() []string {
 	list := r.cfg.Warnings()
