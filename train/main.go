@@ -27,9 +27,9 @@ const (
 )
 
 func main() {
-	// Steps allocate nothing, so collecting garbage often costs little, and halves what a run needs.
+	// Steps allocate nothing, so collecting garbage often costs little, and a run needs half the memory.
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(20)
+		debug.SetGCPercent(10)
 	}
 	os.Exit(run(os.Args, os.Stdout, os.Stderr))
 }
