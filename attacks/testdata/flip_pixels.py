@@ -6,7 +6,7 @@ Within eps only the pixels that rounding can bring to either side are free. Each
 black and white image says that the margin grows: the best 16, half as many whenever that fails, at last each of the
 best 24 alone, until none of them helps (projected coordinate ascent). Restarts begin with a quarter or half of the free
 pixels flipped at random. None of our code is used, and no gradient through the rounding: a check on what BPDA and
-Square leave (configs/madry_bitdepth.toml). Needs torch and safetensors; about 20 minutes on two cores.
+Square leave (configs/madry_bitdepth.toml). Needs torch and safetensors; minutes a start.
 """
 
 import argparse, gzip
