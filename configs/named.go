@@ -2,7 +2,6 @@ package configs
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -27,7 +26,7 @@ func (n *node) inner(key string) *node {
 	if !n.array {
 		return n.keys[key]
 	}
-	if i, err := strconv.Atoi(key); err == nil && i >= 0 && i < len(n.items) {
+	if i, ok := n.element(key); ok {
 		return n.items[i]
 	}
 	return nil

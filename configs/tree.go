@@ -100,13 +100,19 @@ func (n *node) override(s string) error {
 	return n.put(path, value)
 }
 
+// element is the position in an array that a part of a path names, if there is one.
+func (n *node) element(name string) (i int, ok bool) {
+	i, err := strconv.Atoi(name)
+	return i, err == nil && i >= 0 && i < len(n.items)
+}
+
 // put sets the value at a path below n, and makes the tables that are missing on the way.
 func (n *node) put(path []string, value *node) error {
 	name, rest := path[0], path[1:]
 	n.set = true
 	if n.array {
-		i, err := strconv.Atoi(name)
-		if err != nil || i < 0 || i >= len(n.items) {
+		i, ok := n.element(name)
+		if !ok {
 			return fmt.Errorf("there is no element %q in an array of %d (the first is 0)", name, len(n.items))
 		}
 		if len(rest) > 0 {

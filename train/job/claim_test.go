@@ -81,7 +81,11 @@ func TestUnderClaim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []*Comparison{own, listed} {
+	fashion, err := LoadComparison([]string{"compare_fashion"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*Comparison{own, listed, fashion} {
 		if got := c.attacks()[0].Threat(); got != tenth {
 			t.Errorf("a comparison under %v attacks within %v", tenth, got)
 		}

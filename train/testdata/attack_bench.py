@@ -19,12 +19,9 @@ import sys
 import tempfile
 import time
 
-import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 
-from torch_check import idx, network
+from torch_check import images, load
 
 EPS = 0.3
 
@@ -49,15 +46,8 @@ def ours(args, attack):
 
 def theirs(args):
     """The network in its faster layout, and the images that ours takes."""
-    with safe_open(args.checkpoint, "pt") as f:
-        spec = json.loads(f.metadata()["model"])["spec"]
-    net = network(spec["arch"], spec["classes"])
-    net.load_state_dict(load_file(args.checkpoint))
-    folder = pathlib.Path(args.mnist)
-    y = idx(folder / "t10k-labels-idx1-ubyte.gz", 8)
-    x = idx(folder / "t10k-images-idx3-ubyte.gz", 16).reshape(len(y), 1, 28, 28)
-    chosen = np.arange(args.n) * len(y) // args.n
-    x, y = torch.from_numpy(x[chosen].astype(np.float32) / np.float32(255)), torch.from_numpy(y[chosen].astype(np.int64))
+    net, _ = load(args.checkpoint)
+    x, y = images(pathlib.Path(args.mnist), args.n)
     best = {}
     for layout in (torch.contiguous_format, torch.channels_last):
         net.to(memory_format=layout)
@@ -70,9 +60,7 @@ def theirs(args):
     net.to(memory_format=min(best, key=best.get))
     for p in net.parameters():
         p.requires_grad_(False)
-    module = torch.nn.Module()
-    module.forward, module.net = net.forward, net
-    return module.eval(), x, y
+    return net, x, y
 
 
 def pyautoattack(net, x, y):

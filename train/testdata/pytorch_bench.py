@@ -11,7 +11,7 @@ medians count. Needs torch (CPU) and safetensors from PyPI, and Go. From the roo
 --avx2 holds both sides to AVX2, on machines that have more. Other programs on the machine disturb
 both sides, but not equally: look at the load first.
 """
-import argparse, gzip, json, os, subprocess, tempfile, time
+import argparse, json, os, pathlib, subprocess, tempfile, time
 
 p = argparse.ArgumentParser()
 p.add_argument("--checkpoint")
@@ -26,34 +26,21 @@ a = p.parse_args()
 if a.avx2:  # read when PyTorch is loaded
     os.environ.update(ATEN_CPU_CAPABILITY="avx2", ONEDNN_MAX_CPU_ISA="AVX2", RAMPART_CPU="avx2")
 
-import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
-from safetensors.torch import load_file
+import numpy as np, torch, torch.nn.functional as F
+
+from torch_check import Network, idx, load
 
 torch.set_num_threads(a.threads)
 most = max(a.batch + [a.forward])
-raw = gzip.open("data/mnist/train-images-idx3-ubyte.gz").read()
-images = torch.tensor(np.frombuffer(raw, np.uint8, offset=16)[: most * 784].reshape(-1, 1, 28, 28).astype(np.float32) / 255)
-labels = torch.tensor(np.frombuffer(gzip.open("data/mnist/train-labels-idx1-ubyte.gz").read(), np.uint8, offset=8)[:most].astype(np.int64))
-
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 32, 5, padding=2), nn.Conv2d(32, 64, 5, padding=2)
-        self.fc1, self.fc2 = nn.Linear(3136, 1024), nn.Linear(1024, 10)
-
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+folder = pathlib.Path("data/mnist")
+images = torch.tensor(idx(folder / "train-images-idx3-ubyte.gz", 16)[: most * 784].reshape(-1, 1, 28, 28).astype(np.float32) / 255)
+labels = torch.tensor(idx(folder / "train-labels-idx1-ubyte.gz", 8)[:most].astype(np.int64))
 
 
 def setting(channels_last=False, bf16=False, compiled=False):
     """Returns functions of a batch size: one training step, one forward pass."""
     torch.manual_seed(0)
-    net = Net()
-    if a.checkpoint:
-        net.load_state_dict(load_file(a.checkpoint))
+    net = load(a.checkpoint)[0] if a.checkpoint else Network("madry_cnn")
     if channels_last:
         net = net.to(memory_format=torch.channels_last)
     f = torch.compile(net) if compiled else net

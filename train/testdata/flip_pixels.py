@@ -1,6 +1,6 @@
-"""Attacks madry_cnn behind a bit depth of 1 where it sees images: in black and white.
+"""Attacks a network for MNIST behind a bit depth of 1 where it sees images: in black and white.
 
-    python3 attacks/testdata/flip_pixels.py best.safetensors -n 1000
+    python3 train/testdata/flip_pixels.py best.safetensors -n 1000
 
 Within eps only the pixels that rounding can bring to either side are free. Each is flipped where the gradient at the
 black and white image says that the margin grows: the best 16, half as many whenever that fails, at last each of the
@@ -9,44 +9,22 @@ pixels flipped at random. None of our code is used, and no gradient through the 
 Square leave (configs/madry_bitdepth.toml). Needs torch and safetensors; minutes a start.
 """
 
-import argparse, gzip
+import argparse, pathlib
 
-import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
-from safetensors.torch import load_file
+import torch
+
+from torch_check import images, load
 
 args = argparse.ArgumentParser()
 args.add_argument("checkpoint")
 args.add_argument("-n", type=int, default=1000, help="test images, evenly spaced")
 args.add_argument("--eps", type=float, default=0.3)
 args.add_argument("--restarts", type=int, default=10)
-args.add_argument("--data", default="data/mnist")
+args.add_argument("--data", type=pathlib.Path, default="data/mnist")
 a = args.parse_args()
 torch.manual_seed(0)
-
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 32, 5, padding=2), nn.Conv2d(32, 64, 5, padding=2)
-        self.fc1, self.fc2 = nn.Linear(3136, 1024), nn.Linear(1024, 10)
-
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        return self.fc2(F.relu(self.fc1(x.flatten(1))))
-
-
-net = Net()
-net.load_state_dict(load_file(a.checkpoint))
-
-
-def idx(name, skip):
-    return np.frombuffer(gzip.open(f"{a.data}/{name}").read(), np.uint8, offset=skip)
-
-
-images, labels = idx("t10k-images-idx3-ubyte.gz", 16).reshape(-1, 1, 28, 28), idx("t10k-labels-idx1-ubyte.gz", 8)
-chosen = np.arange(a.n) * len(images) // a.n
-x, y = torch.tensor(images[chosen] / 255).float(), torch.tensor(labels[chosen]).long()
+net, _ = load(a.checkpoint)
+x, y = images(a.data, a.n)
 free = torch.round((x - a.eps).clamp(0, 1)) != torch.round((x + a.eps).clamp(0, 1))
 clean = torch.round(x)
 
