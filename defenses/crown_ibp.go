@@ -55,6 +55,9 @@ func (d *CROWNIBP) Step(s *Session, b *data.Batch) (Metrics, error) {
 			if err != nil {
 				return 0, err
 			}
+			if crown.Before, err = s.boundsBefore(); err != nil {
+				return 0, err
+			}
 			s.crown = crown
 		}
 		return s.crown.AddGrad(b.X, b.Labels, epsilon, beta, scale)

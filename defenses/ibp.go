@@ -111,6 +111,9 @@ func (s *Session) worstCase(b *data.Batch, epsilon, scale float64) (float64, err
 		if err != nil {
 			return 0, err
 		}
+		if bounds.Before, err = s.boundsBefore(); err != nil {
+			return 0, err
+		}
 		s.bounds, s.boxes = bounds, s.Model.New(2*s.rows*s.Model.Input().Size())
 	}
 	box := make([]float32, 2*len(b.X))
@@ -126,6 +129,14 @@ func (s *Session) worstCase(b *data.Batch, epsilon, scale float64) (float64, err
 		sum += float64(v)
 	}
 	return sum, nil
+}
+
+// boundsBefore takes bounds through the transformations that the network learns behind.
+func (s *Session) boundsBefore() (func(image []float32), error) {
+	if s.Before == nil {
+		return nil, nil
+	}
+	return s.Before.Chain().Bounds(s.Model.Input())
 }
 
 func init() {

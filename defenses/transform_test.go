@@ -1,7 +1,9 @@
 package defenses_test
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"rampart/attacks"
@@ -51,10 +53,14 @@ func TestBehindTransforms(t *testing.T) {
 	}
 }
 
-// TestEachBehindTransforms: every defence without a teacher trains behind a random chain, with the same
-// bits each time, and not as it does without.
+// TestEachBehindTransforms: every defence without a teacher trains behind a random chain, or one that bounds go
+// through, with the same bits each time, and not as it does without.
 func TestEachBehindTransforms(t *testing.T) {
 	noise, err := configs.Choose[transform.Transform]("noise")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blur, err := configs.Choose[transform.Transform]("gaussian")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +77,10 @@ func TestEachBehindTransforms(t *testing.T) {
 				p.Steps = 2
 			}
 		}
+		chain := transform.Chain{noise}
+		if defenses.Certified(d) {
+			chain = transform.Chain{blur}
+		}
 		var gradients [3][]float32
 		for i := range gradients {
 			m := model(t, 1, 3, nn.MLP{Hidden: []int{8}})
@@ -85,7 +95,7 @@ func TestEachBehindTransforms(t *testing.T) {
 				s.Sources = []*nn.Model{model(t, 1, 3, nn.MLP{Hidden: []int{9}})}
 			}
 			if i > 0 {
-				s.Before = transform.New(m, transform.Chain{noise}, 9)
+				s.Before = transform.New(m, chain, 9)
 			}
 			step(t, d, s, batch(5))
 			gradients[i] = gradient(m)
@@ -95,6 +105,56 @@ func TestEachBehindTransforms(t *testing.T) {
 		}
 		if slices.Equal(gradients[0], gradients[1]) {
 			t.Errorf("%s: it takes no notice of the transformations", name)
+		}
+	}
+}
+
+// TestBoundsBehindTransforms: behind a chain that keeps order IBP trains on the boxes of transformed corners, and
+// CROWN-IBP at a beta of 0 on the same. No bounds go through noise.
+func TestBoundsBehindTransforms(t *testing.T) {
+	round, err := configs.Choose[transform.Transform]("bit_depth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	noise, err := configs.Choose[transform.Transform]("noise")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const epsilon = 0.2
+	m, b := model(t, 1, 3, nn.MLP{Hidden: []int{8}}), batch(5)
+	bounds, err := nn.NewBounds(m, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bounds.Before = func(image []float32) {
+		for i, v := range image {
+			image[i] = float32(math.RoundToEven(float64(v)))
+		}
+	}
+	box := make([]float32, 2*len(b.X))
+	bounds.Box(box, b.X, epsilon)
+	c := &device.Call{Rows: rows, X: m.New(len(box)), Labels: b.Labels, Loss: nn.WorstCase{}, Scale: 1.0 / rows, Value: m.New(rows)}
+	c.X.Upload(box, 0)
+	byHand(t, m, b.X, b.Labels, nn.CrossEntropy{}) // what AddGrad adds to
+	clean := gradient(m)
+	if err := bounds.AddGrad(c); err != nil {
+		t.Fatal(err)
+	}
+	want := gradient(m)
+	for i, v := range clean {
+		want[i] -= v
+	}
+	for _, d := range []defenses.Defense{&defenses.IBP{Epsilon: epsilon}, &defenses.CROWNIBP{IBP: defenses.IBP{Epsilon: epsilon}}} {
+		s := session(m, 0)
+		s.Before = transform.New(m, transform.Chain{round}, 9)
+		step(t, d, s, b)
+		if off := farthest(gradient(m), want); off > 1e-6 {
+			t.Errorf("%T: the gradient is off by %v", d, off)
+		}
+		s = session(m, 0)
+		s.Before = transform.New(m, transform.Chain{round, noise}, 9)
+		if _, err := d.Step(s, b); err == nil || !strings.Contains(err.Error(), "bounds do not go through noise") {
+			t.Errorf("%T: behind noise the error is %v", d, err)
 		}
 	}
 }

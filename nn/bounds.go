@@ -16,6 +16,10 @@ import (
 // summation, and not only for the real-valued one: see rounding. They follow the model's weights by
 // themselves. A Bounds is not safe for concurrent use.
 type Bounds struct {
+	// Before, where not nil, changes an image [H,W,C] in place before the network meets it, and must keep
+	// order: where values of its input rise, none of its output falls. Bounds are of both then.
+	Before func(image []float32)
+
 	model   *Model
 	rows    int
 	graph   *graph
@@ -26,6 +30,8 @@ type Bounds struct {
 	fresh   bool
 	bounds  device.Executable
 	grads   device.Executable // made on first use
+
+	lower, upper []float32 // scratch for an image's box
 }
 
 // NewBounds prepares bounds of a model for batches of up to rows. A network must end with a dense
@@ -35,7 +41,8 @@ func NewBounds(m *Model, rows int) (*Bounds, error) {
 	if err != nil {
 		return nil, fmt.Errorf("interval bounds: %w", err)
 	}
-	b := &Bounds{model: m, rows: rows, graph: g, derived: list, params: &device.Parameters{}, host: make([][]float32, len(m.own()))}
+	b := &Bounds{model: m, rows: rows, graph: g, derived: list, params: &device.Parameters{}, host: make([][]float32, len(m.own())),
+		lower: make([]float32, m.Spec.Input.Size()), upper: make([]float32, m.Spec.Input.Size())}
 	for i, d := range list {
 		p := &device.Parameter{Name: g.params[i].name, Shape: g.params[i].shape, Frozen: g.params[i].frozen()}
 		if d.fill == nil {
@@ -67,10 +74,25 @@ func (b *Bounds) load(name string, grads bool) (device.Executable, error) {
 // AddGrad take it: [N,H,W,2C], the lower ends of a pixel's channels before the upper ones. Ends are
 // rounded outward by more than an attack's own projection can be off.
 func (b *Bounds) Box(dst, images []float32, eps float64) {
-	c := b.model.Spec.Input.C
-	for i, v := range images {
-		at := i/c*2*c + i%c
-		dst[at], dst[at+c] = ends(v, eps)
+	size, c := b.model.Spec.Input.Size(), b.model.Spec.Input.C
+	lower, upper := b.lower[:size], b.upper[:size]
+	for ; len(images) > 0; images, dst = images[size:], dst[2*size:] {
+		corners(lower, upper, images[:size], eps, b.Before)
+		for i := range size {
+			at := i/c*2*c + i%c
+			dst[at], dst[at+c] = lower[i], upper[i]
+		}
+	}
+}
+
+// corners are the lower and the upper ends of an image's box, behind what is before the network.
+func corners(lower, upper, image []float32, eps float64, before func([]float32)) {
+	for i, v := range image {
+		lower[i], upper[i] = ends(v, eps)
+	}
+	if before != nil {
+		before(lower)
+		before(upper)
 	}
 }
 

@@ -120,6 +120,57 @@ func checkBounds(t *testing.T, m *nn.Model, b *nn.Bounds, n int, seed uint64, tr
 	}
 }
 
+// TestBoundsBefore: bounds hold for a network behind what keeps order, by intervals and by linear bounds.
+func TestBoundsBefore(t *testing.T) {
+	round := func(image []float32) {
+		for i, v := range image {
+			image[i] = float32(math.RoundToEven(float64(v)*3)) / 3
+		}
+	}
+	for name, spec := range crownNetworks() {
+		const n, eps = 3, 0.1
+		m, images, labels := crownBatch(t, spec, n, 7)
+		b, c, k, size := newBounds(t, m, n), newCrown(t, m, n), spec.Classes, spec.Input.Size()
+		without := upperBounds(t, m, b, images, eps)
+		b.Before, c.Before = round, round
+		upper := upperBounds(t, m, b, images, eps)
+		if slices.Equal(upper, without) {
+			t.Errorf("%s: bounds do not see what is before the network", name)
+		}
+		_, crown, err := c.UpperBounds(images, labels, eps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := make([]float32, len(images))
+		for trial := range uint32(50) {
+			rng.New(1, "moves").Uniform(x, -eps, eps, trial, 0, 0)
+			for i, v := range images {
+				if trial%2 == 0 { // a corner
+					x[i] = float32(math.Copysign(eps, float64(x[i])))
+				}
+				x[i] = min(max(v+x[i], 0), 1)
+			}
+			for r := range n {
+				round(x[r*size:][:size])
+			}
+			z := logitsOf(t, m, x)
+			for r, y := range labels {
+				margins := crown[r*(k-1):][:k-1]
+				for j := range k {
+					if j == int(y) {
+						continue
+					}
+					d := float64(z[r*k+j]) - float64(z[r*k+int(y)])
+					if linear := margins[0]; d > float64(upper[(r*k+int(y))*k+j]) || d > linear {
+						t.Fatalf("%s, row %d: logit %d - %d is %v, above a bound: %v, %v", name, r, j, y, d, upper[(r*k+int(y))*k+j], linear)
+					}
+					margins = margins[1:]
+				}
+			}
+		}
+	}
+}
+
 // TestBoundsExact: of a linear network bounds are exact, W_k - W_y on the box's worst corner, but for
 // the margin; and so they are of an average pooling and a normalisation before it.
 func TestBoundsExact(t *testing.T) {

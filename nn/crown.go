@@ -21,6 +21,9 @@ import (
 // UpperBounds hold for the network as float32 arithmetic evaluates it; see slack. A Crown follows the model's
 // weights by itself. It is not safe for concurrent use.
 type Crown struct {
+	// Before is as in Bounds.
+	Before func(image []float32)
+
 	model  *Model
 	rows   int
 	layers []crownLayer
@@ -126,8 +129,9 @@ func (c *Crown) check(images []float32, labels []int32) error {
 func (c *Crown) intervals(images []float32, n int, eps float64) error {
 	c.refresh()
 	at := c.pass(0)
-	for i, v := range images {
-		at.lower[i], at.upper[i] = ends(v, eps)
+	size := c.model.Spec.Input.Size()
+	for i := 0; i < len(images); i += size {
+		corners(at.lower[i:][:size], at.upper[i:][:size], images[i:][:size], eps, c.Before)
 	}
 	for i, l := range c.layers {
 		next := c.pass(i + 1)

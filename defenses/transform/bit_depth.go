@@ -12,6 +12,7 @@ type BitDepth struct {
 	Placed
 	anyShape
 	fixed
+	monotone
 	straight
 	// Bits is 1 for MNIST in the paper, 4 or 5 for CIFAR-10.
 	Bits int `toml:"bits"`

@@ -54,6 +54,21 @@ func (c Chain) join(name func(t Transform) string) string {
 	return strings.Join(list, ", ")
 }
 
+// Bounds is the chain as bounds of images of a shape go through it: in place, for either end. It is nil for an
+// empty chain, and an error for one that does not keep order.
+func (c Chain) Bounds(in nn.Shape) (func(image []float32), error) {
+	for _, t := range c {
+		if _, ok := t.Value.(Ordered); !ok {
+			return nil, fmt.Errorf("bounds do not go through %s", t.Value.Label())
+		}
+	}
+	if len(c) == 0 {
+		return nil, nil
+	}
+	b := c.bind(in, 0)
+	return func(image []float32) { b.Forward(image, 0, 0) }, nil
+}
+
 // Fits reports a transformation that images of a shape do not allow.
 func (c Chain) Fits(in nn.Shape) error {
 	for i, t := range c {

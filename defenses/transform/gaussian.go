@@ -13,6 +13,7 @@ type Gaussian struct {
 	Placed
 	anyShape
 	fixed
+	monotone
 	exact
 	// Sigma is the standard deviation in pixels.
 	Sigma float64 `toml:"sigma"`

@@ -14,6 +14,7 @@ type Median struct {
 	Placed
 	anyShape
 	fixed
+	monotone
 	exact
 	// Size is the window's side.
 	Size int `toml:"size"`

@@ -32,6 +32,15 @@ type Transform interface {
 	Backward(dx []float32, v *View)
 }
 
+// Ordered is a transformation that keeps order, also as it rounds: where values of its input rise, none of its
+// output falls. Bounds of an image go through it then, by their two ends.
+type Ordered interface{ ordered() }
+
+// monotone is an Ordered transformation.
+type monotone struct{}
+
+func (monotone) ordered() {}
+
 // Gradient is what an attack gets in the place of a transformation's derivative.
 type Gradient string
 

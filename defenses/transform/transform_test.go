@@ -223,3 +223,46 @@ func TestChain(t *testing.T) {
 		}
 	}
 }
+
+// TestBounds: what bounds go through keeps order, to the last bit and beside ties; what does not, or draws, is refused.
+func TestBounds(t *testing.T) {
+	each(t, func(t *testing.T, name string, tr Transform) {
+		chain := Chain{{Name: name, Value: tr}}
+		for _, in := range shapes {
+			through, err := chain.Bounds(in)
+			if ordered := slices.Contains([]string{"bit_depth", "gaussian", "median"}, name); ordered != (err == nil) {
+				t.Fatalf("bounds go through: %v, error %v", ordered, err)
+			}
+			if err != nil {
+				if want := "bounds do not go through " + tr.Label(); err.Error() != want {
+					t.Errorf("the error is %q, want %q", err, want)
+				}
+				return
+			}
+			for trial := range uint64(40) {
+				lower, upper := picture01(in, 2*trial), picture01(in, 2*trial+1)
+				for i, v := range lower {
+					switch u := upper[i]; {
+					case trial%2 == 0:
+						upper[i] = math.Nextafter32(v, u) // the least that there is
+					case u < v:
+						lower[i], upper[i] = u, v
+					}
+					if i%5 == 0 || upper[i] < lower[i] {
+						upper[i] = lower[i]
+					}
+				}
+				through(lower)
+				through(upper)
+				for i, v := range lower {
+					if v > upper[i] {
+						t.Fatalf("value %d is %v of the lower image, and %v of the upper", i, v, upper[i])
+					}
+				}
+			}
+		}
+	})
+	if through, err := (Chain{}).Bounds(shapes[0]); through != nil || err != nil {
+		t.Errorf("an empty chain gives %v, %v", through != nil, err)
+	}
+}

@@ -2,6 +2,7 @@ package job
 
 import (
 	"rampart/configs"
+	"rampart/defenses/transform"
 	"rampart/nn"
 	"rampart/nn/registry"
 )
@@ -72,14 +73,26 @@ const (
 	CROWNIBP Bound = "crown_ibp"
 )
 
-// proof makes the bounds of a network.
-func (b Bound) proof(m *nn.Model, rows int) (interface {
+// proof makes the bounds of a network behind a chain.
+func (b Bound) proof(m *nn.Model, behind transform.Chain, rows int) (interface {
 	Verified(images []float32, labels []int32, eps float64) ([]bool, error)
 }, error) {
-	if b == CROWNIBP {
-		return nn.NewCrown(m, rows)
+	before, err := behind.Bounds(m.Input())
+	if err != nil {
+		return nil, err
 	}
-	return nn.NewBounds(m, rows)
+	if b == CROWNIBP {
+		c, err := nn.NewCrown(m, rows)
+		if err == nil {
+			c.Before = before
+		}
+		return c, err
+	}
+	p, err := nn.NewBounds(m, rows)
+	if err == nil {
+		p.Before = before
+	}
+	return p, err
 }
 
 // method is the bound's name in tables, and what is to be said of it.

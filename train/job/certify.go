@@ -88,7 +88,7 @@ func (r *run) verify(spec nn.Spec, weights []nn.Weight) error {
 		if err != nil {
 			return err
 		}
-		b, err := r.cfg.Verify.Bound.proof(m, min(r.cfg.Eval.Batch, r.test.Len()))
+		b, err := r.cfg.Verify.Bound.proof(m, r.chain, min(r.cfg.Eval.Batch, r.test.Len()))
 		if err != nil {
 			return &UsageError{fmt.Errorf("verify: %w", err)}
 		}
@@ -162,7 +162,7 @@ func (r *run) checkNetwork() error {
 			return fmt.Errorf("verify: there are no interval bounds of an ensemble that combines by %q: use %q", e.Combine, nn.MeanLogits)
 		}
 	}
-	if _, err := r.cfg.Verify.Bound.proof(m, 1); err != nil {
+	if _, err := r.cfg.Verify.Bound.proof(m, r.chain, 1); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"rampart/attacks/audit"
 	"rampart/defenses"
 	"rampart/defenses/transform"
+	"rampart/nn"
 	"rampart/nn/registry"
 	"rampart/train/report"
 )
@@ -16,23 +17,24 @@ func (c Config) checkTransforms() error {
 	if len(c.Input.Transform.Training()) > 0 && (c.Distill != nil || c.Teacher != nil) {
 		return registry.Errorf("input.transform", `when = "always" does not go together with a teacher, which answers about images as they are: use when = "deploy"`)
 	}
-	if len(c.Input.Transform.Training()) > 0 && defenses.Certified(c.Defense.Value) {
-		return registry.Errorf("input.transform", `bounds do not go through transformations: use when = "deploy" with the defence %q`, c.Defense.Name)
+	if defenses.Certified(c.Defense.Value) {
+		if _, err := c.Input.Transform.Training().Bounds(nn.Shape{}); err != nil {
+			return registry.Errorf("input.transform", `%w: use when = "deploy" with the defence %q`, err, c.Defense.Name)
+		}
 	}
 	return c.checkProofs(c.Input.Transform)
 }
 
-// checkProofs reports proofs that are asked for behind transformations, of which they would say nothing.
+// checkProofs reports proofs that do not go through the transformations that they are asked for behind.
 func (c Config) checkProofs(chain transform.Chain) error {
 	if len(chain) == 0 {
 		return nil
 	}
-	const why = "certificates are of the network alone, not behind %s: leave out [%s] or the transformations"
-	if c.Verify != nil {
-		return registry.Errorf("verify", why, chain.Label(), "verify")
+	if _, err := chain.Bounds(nn.Shape{}); c.Verify != nil && err != nil {
+		return registry.Errorf("verify", "%w: leave out [verify] or the transformation", err)
 	}
 	if c.Smoothing != nil {
-		return registry.Errorf("smoothing", why, chain.Label(), "smoothing")
+		return registry.Errorf("smoothing", "certificates are of the network alone, not behind %s: leave out [smoothing] or the transformations", chain.Label())
 	}
 	return nil
 }
