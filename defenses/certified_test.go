@@ -57,13 +57,15 @@ func TestIBPSchedule(t *testing.T) {
 	}
 }
 
-// addBounds adds to the gradient that of the mean loss of the worst logits within epsilon.
-func addBounds(t *testing.T, m *nn.Model, b *data.Batch, epsilon float64) {
+// addBounds adds to the gradient that of the mean loss of the worst logits within epsilon, behind what is before
+// the network, if anything is.
+func addBounds(t *testing.T, m *nn.Model, b *data.Batch, epsilon float64, before func(image []float32)) {
 	t.Helper()
 	bounds, err := nn.NewBounds(m, rows)
 	if err != nil {
 		t.Fatal(err)
 	}
+	bounds.Before = before
 	box := make([]float32, 2*rows*pixels)
 	bounds.Box(box, b.X, epsilon)
 	c := &device.Call{Rows: rows, X: m.New(len(box)), Labels: b.Labels, Loss: nn.WorstCase{}, Scale: 1.0 / rows, Value: m.New(rows)}
@@ -86,7 +88,7 @@ func TestIBP(t *testing.T) {
 	got := step(t, &defenses.IBP{Epsilon: 0.2, Kappa: 0.25}, s, b)
 	g := gradient(m)
 	clean := byHand(t, m, b.X, b.Labels, nn.CrossEntropy{})
-	addBounds(t, m, b, 0.1)
+	addBounds(t, m, b, 0.1, nil)
 	both := gradient(m)
 	for i, v := range clean {
 		both[i] = 0.25*v + 0.75*(both[i]-v)
@@ -114,7 +116,7 @@ func TestMTLIBP(t *testing.T) {
 	}
 	adversarial := step(t, &defenses.PGDAT{Adversarial: 1, Mix: "share", With: attack()}, session(m, 0), b)
 	want := gradient(m)
-	addBounds(t, m, b, 0.1)
+	addBounds(t, m, b, 0.1, nil)
 	for i, both := range gradient(m) {
 		want[i] = 0.75*want[i] + 0.25*(both-want[i])
 	}

@@ -15,17 +15,20 @@ import (
 	"rampart/nn/registry"
 )
 
+func chosen(t *testing.T, name string) configs.Choice[transform.Transform] {
+	t.Helper()
+	c, err := configs.Choose[transform.Transform](name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // TestBehindTransforms: behind transformations the parameter gradient of a step is that of the
 // network on transformed images, with draws counted by example and step.
 func TestBehindTransforms(t *testing.T) {
-	noise, err := configs.Choose[transform.Transform]("noise")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blur, err := configs.Choose[transform.Transform]("gaussian")
-	if err != nil {
-		t.Fatal(err)
-	}
+	noise := chosen(t, "noise")
+	blur := chosen(t, "gaussian")
 	chain := transform.Chain{blur, noise}
 	m, b := model(t, 1, 3, nn.MLP{Hidden: []int{8}}), batch(5)
 	s := session(m, 6)
@@ -37,7 +40,7 @@ func TestBehindTransforms(t *testing.T) {
 	var seen []float32
 	x := m.New(len(b.X))
 	x.Upload(b.X, 0)
-	err = transform.New(m, chain, 9).Through(&device.Call{Rows: rows, X: x, Noise: s.Dropout + 6, Example: b.Index}, func(c *device.Call) error {
+	err := transform.New(m, chain, 9).Through(&device.Call{Rows: rows, X: x, Noise: s.Dropout + 6, Example: b.Index}, func(c *device.Call) error {
 		seen = make([]float32, len(b.X))
 		c.X.Download(seen, 0)
 		return nil
@@ -56,14 +59,8 @@ func TestBehindTransforms(t *testing.T) {
 // TestEachBehindTransforms: every defence without a teacher trains behind a random chain, or one that bounds go
 // through, with the same bits each time, and not as it does without.
 func TestEachBehindTransforms(t *testing.T) {
-	noise, err := configs.Choose[transform.Transform]("noise")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blur, err := configs.Choose[transform.Transform]("gaussian")
-	if err != nil {
-		t.Fatal(err)
-	}
+	noise := chosen(t, "noise")
+	blur := chosen(t, "gaussian")
 	for _, name := range registry.Names[defenses.Defense]() {
 		d, err := registry.New[defenses.Defense](name)
 		if err != nil {
@@ -112,34 +109,17 @@ func TestEachBehindTransforms(t *testing.T) {
 // TestBoundsBehindTransforms: behind a chain that keeps order IBP trains on the boxes of transformed corners, and
 // CROWN-IBP at a beta of 0 on the same. No bounds go through noise.
 func TestBoundsBehindTransforms(t *testing.T) {
-	round, err := configs.Choose[transform.Transform]("bit_depth")
-	if err != nil {
-		t.Fatal(err)
-	}
-	noise, err := configs.Choose[transform.Transform]("noise")
-	if err != nil {
-		t.Fatal(err)
-	}
+	round := chosen(t, "bit_depth")
+	noise := chosen(t, "noise")
 	const epsilon = 0.2
 	m, b := model(t, 1, 3, nn.MLP{Hidden: []int{8}}), batch(5)
-	bounds, err := nn.NewBounds(m, rows)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bounds.Before = func(image []float32) {
+	byHand(t, m, b.X, b.Labels, nn.CrossEntropy{}) // what addBounds adds to
+	clean := gradient(m)
+	addBounds(t, m, b, epsilon, func(image []float32) {
 		for i, v := range image {
 			image[i] = float32(math.RoundToEven(float64(v)))
 		}
-	}
-	box := make([]float32, 2*len(b.X))
-	bounds.Box(box, b.X, epsilon)
-	c := &device.Call{Rows: rows, X: m.New(len(box)), Labels: b.Labels, Loss: nn.WorstCase{}, Scale: 1.0 / rows, Value: m.New(rows)}
-	c.X.Upload(box, 0)
-	byHand(t, m, b.X, b.Labels, nn.CrossEntropy{}) // what AddGrad adds to
-	clean := gradient(m)
-	if err := bounds.AddGrad(c); err != nil {
-		t.Fatal(err)
-	}
+	})
 	want := gradient(m)
 	for i, v := range clean {
 		want[i] -= v
