@@ -42,7 +42,7 @@ func augmentation(t *testing.T, name string) Augmentation {
 // draws nothing from anywhere but the view.
 func TestAugmentations(t *testing.T) {
 	names := registry.Names[Augmentation]()
-	for _, want := range []string{"color_jitter", "crop", "cutmix", "cutout", "erase", "flip", "mixup"} {
+	for _, want := range []string{"affine", "color_jitter", "crop", "cutmix", "cutout", "erase", "flip", "mixup"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%q is not registered", want)
 		}
@@ -343,6 +343,12 @@ func TestAugmentationErrors(t *testing.T) {
 		`"fill": noise = true`:     &Erase{P: 1, Scale: []float64{0.1, 0.2}, Ratio: []float64{1, 1}, Fill: 1, Noise: true},
 		`"alpha": 0 must lie`:      &Mixup{mixing{0, 1}},
 		`"p": 2 must lie`:          &CutMix{mixing{1, 2}},
+		`"degrees": 200 must lie`:  &Affine{Degrees: 200},
+		`"degrees": set it`:        &Affine{Scale: []float64{1, 1}, Interpolation: "nearest"},
+		`"translate": 2 must lie`:  &Affine{Translate: 2},
+		`"scale": [1.1 0.9]: give`: &Affine{Scale: []float64{1.1, 0.9}},
+		`"shear": NaN must lie`:    &Affine{Shear: math.NaN(), Scale: []float64{1, 1}},
+		`"interpolation": "cubic"`: &Affine{Scale: []float64{1, 1}, Interpolation: "cubic"},
 		`"hue": 0.6 must lie`:      &ColorJitter{Hue: 0.6},
 		`"brightness": set it`:     &ColorJitter{},
 	} {

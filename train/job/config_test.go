@@ -65,7 +65,7 @@ func TestLoadErrors(t *testing.T) {
 		"data.download=true":           `"data.download": this data set has no published files to fetch`,
 		"data.on_error=skip":           `"data.on_error": "skip" is for data sets of image files`,
 		"data.on_error=stop":           `"data.on_error": "stop": use "fail" or "skip"`,
-		"data.augment=[{p=1}]":         `missing key "name", which picks the augmentation (known: color_jitter, crop,`,
+		"data.augment=[{p=1}]":         `missing key "name", which picks the augmentation (known: affine, color_jitter,`,
 		"data.augment=[{name='flip'},{name='crop', padding=0}]": `"data.augment.1.padding": 0 must be at least 1`,
 		"data.augment=[{name='flop'}]":                          `unknown augmentation "flop": did you mean "flip"?`,
 		"init=.":                                                `"init": checkpoint "." cannot be read: is a folder`,
