@@ -26,11 +26,12 @@ type Affine struct {
 
 // Validate implements Augmentation.
 func (a *Affine) Validate() error {
+	if err := checkUnit("translate", a.Translate); err != nil {
+		return err
+	}
 	switch {
 	case !(a.Degrees >= 0 && a.Degrees <= 180):
 		return registry.Errorf("degrees", "%v must lie between 0 and 180", a.Degrees)
-	case !(a.Translate >= 0 && a.Translate <= 1):
-		return registry.Errorf("translate", "%v must lie between 0 and 1: a share of the image's sides", a.Translate)
 	case len(a.Scale) != 2 || !(a.Scale[0] >= 0.1 && a.Scale[0] <= a.Scale[1] && a.Scale[1] <= 10):
 		return registry.Errorf("scale", "%v: give the least and the greatest factor, such as [0.9, 1.1], within [0.1, 10]", a.Scale)
 	case !(a.Shear >= 0 && a.Shear <= 60):
@@ -71,28 +72,35 @@ func inverse(angle, shearX, shearY, scale float64) [4]float64 {
 // warp fills each pixel from where m takes it.
 func (a *Affine) warp(v *View, m [4]float64, right, down float64) {
 	copy(v.Scratch, v.X)
+	read := a.bilinear
+	if a.Interpolation == "nearest" {
+		read = a.nearest
+	}
 	middleX, middleY := float64(v.W-1)/2, float64(v.H-1)/2
 	for y := range v.H {
 		for x := range v.W {
 			dx, dy := float64(x)-middleX-right, float64(y)-middleY-down
-			fromX, fromY := m[0]*dx+m[1]*dy+middleX, m[2]*dx+m[3]*dy+middleY
-			to := v.X[(y*v.W+x)*v.C:][:v.C]
-			if a.Interpolation == "nearest" {
-				left, top := math.RoundToEven(fromX), math.RoundToEven(fromY)
-				for c := range to {
-					to[c] = a.pixel(v, int(left), int(top), c)
-				}
-				continue
-			}
-			left, top := math.Floor(fromX), math.Floor(fromY)
-			u, w := float32(fromX-left), float32(fromY-top)
-			for c := range to {
-				i, j := int(left), int(top)
-				upper := (1-u)*a.pixel(v, i, j, c) + u*a.pixel(v, i+1, j, c)
-				lower := (1-u)*a.pixel(v, i, j+1, c) + u*a.pixel(v, i+1, j+1, c)
-				to[c] = min((1-w)*upper+w*lower, 1) // rounding may leave the last bit above
-			}
+			read(v, m[0]*dx+m[1]*dy+middleX, m[2]*dx+m[3]*dy+middleY, v.X[(y*v.W+x)*v.C:][:v.C])
 		}
+	}
+}
+
+// nearest reads the original image's channels at a place, without blending.
+func (a *Affine) nearest(v *View, x, y float64, to []float32) {
+	left, top := int(math.RoundToEven(x)), int(math.RoundToEven(y))
+	for c := range to {
+		to[c] = a.pixel(v, left, top, c)
+	}
+}
+
+// bilinear reads the original image's channels at a place, from the four pixels around it.
+func (a *Affine) bilinear(v *View, x, y float64, to []float32) {
+	left, top := math.Floor(x), math.Floor(y)
+	i, j, u, w := int(left), int(top), float32(x-left), float32(y-top)
+	for c := range to {
+		upper := (1-u)*a.pixel(v, i, j, c) + u*a.pixel(v, i+1, j, c)
+		lower := (1-u)*a.pixel(v, i, j+1, c) + u*a.pixel(v, i+1, j+1, c)
+		to[c] = min((1-w)*upper+w*lower, 1) // rounding may leave the last bit above
 	}
 }
 

@@ -1,9 +1,7 @@
 package data
 
 import (
-	"encoding/json"
 	"math"
-	"os"
 	"slices"
 	"testing"
 
@@ -12,10 +10,6 @@ import (
 
 // TestAffineGolden compares with torchvision (testdata/affine.py).
 func TestAffineGolden(t *testing.T) {
-	raw, err := os.ReadFile("testdata/affine.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var golden struct {
 		H, W  int
 		Cases []struct {
@@ -25,9 +19,7 @@ func TestAffineGolden(t *testing.T) {
 			In, Out                                         []float32
 		}
 	}
-	if err := json.Unmarshal(raw, &golden); err != nil {
-		t.Fatal(err)
-	}
+	readGolden(t, "testdata/affine.json", &golden)
 	const degree = math.Pi / 180
 	for _, c := range golden.Cases {
 		v := &View{H: golden.H, W: golden.W, C: c.C, X: slices.Clone(c.In), Scratch: make([]float32, len(c.In))}

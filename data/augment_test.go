@@ -234,12 +234,20 @@ func TestCutout(t *testing.T) {
 	}
 }
 
-// TestJitterGolden compares with torchvision (testdata/jitter.py).
-func TestJitterGolden(t *testing.T) {
-	raw, err := os.ReadFile("testdata/jitter.json")
+// readGolden decodes what a script in testdata wrote.
+func readGolden(t *testing.T, file string, to any) {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(raw, to)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestJitterGolden compares with torchvision (testdata/jitter.py).
+func TestJitterGolden(t *testing.T) {
 	var golden struct {
 		H, W  int
 		Cases []struct {
@@ -249,9 +257,7 @@ func TestJitterGolden(t *testing.T) {
 			In, Out []float32
 		}
 	}
-	if err := json.Unmarshal(raw, &golden); err != nil {
-		t.Fatal(err)
-	}
+	readGolden(t, "testdata/jitter.json", &golden)
 	ops := map[string]func(v *View, f float32){"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
 	for _, c := range golden.Cases {
 		v := &View{H: golden.H, W: golden.W, C: c.C, X: slices.Clone(c.In)}
