@@ -92,6 +92,13 @@ func (a *PGD) Label() string {
 // Restarts implements Attack.
 func (a *PGD) Restarts() int { return a.Runs }
 
+// Once implements Once.
+func (a *PGD) Once() Attack {
+	c := *a
+	c.Runs = 1
+	return &c
+}
+
 // LossName implements Lossy.
 func (a *PGD) LossName() string { return a.Loss }
 

@@ -3,6 +3,7 @@ package attacks
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"time"
 
@@ -108,6 +109,31 @@ func (r *Runner) Run(a Attack, d *data.Dataset) (*Result, error) {
 		p.Result.Parts[i].Attack = parts[i]
 	}
 	return &p.Result, nil
+}
+
+// Once is an attack with restarts whose first run is an attack by itself.
+type Once interface {
+	Attack
+	// Once is the attack without restarts.
+	Once() Attack
+}
+
+// Begun is the state of an attack after its first run, where before is what that run did to the data set already, as an
+// attack by itself: random numbers depend on the number of the restart alone. It is nil where before is anything else.
+func Begun(a Attack, before *Result, d *data.Dataset) *Partial {
+	o, ok := a.(Once)
+	if !ok || before == nil || a.Restarts() == 1 || !reflect.DeepEqual(o.Once(), before.Attack) {
+		return nil
+	}
+	p := &Partial{Restart: 1, Result: *before}
+	p.Result.Adv, p.Result.Prediction, p.Result.Confidence = slices.Clone(before.Adv), slices.Clone(before.Prediction), slices.Clone(before.Confidence)
+	p.Result.Cumulative = true
+	for i, c := range before.Prediction {
+		if c == int(d.Label(i)) {
+			p.Alive = append(p.Alive, i)
+		}
+	}
+	return p
 }
 
 // work is what one run of an attack may cost on an example, in gradients; a forward pass alone is about 0.4.

@@ -3,6 +3,7 @@ package attacks_test
 import (
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -261,5 +262,33 @@ func TestDiverged(t *testing.T) {
 	}
 	if _, err := attacks.Run(m, pgd(t, nil), bars(t, 10, 1), noise, never, nil); err == nil {
 		t.Error("an attack on it reports no error")
+	}
+}
+
+// TestBegun: a run with restarts that goes on from the attack without them is that run.
+func TestBegun(t *testing.T) {
+	d, m := bars(t, 40, 2), trained(t, 2, 16)
+	a := &attacks.PGD{Bound: attacks.Bound{Norm: attacks.Linf, Epsilon: 0.2}, StepSize: 0.05, Steps: 3, RandomStart: true, Runs: 3, Loss: "cross_entropy", KeepBest: true}
+	first, want := run(t, m, a.Once(), d), run(t, m, a, d)
+	before := slices.Clone(first.Adv)
+	p := attacks.Begun(a, first, d)
+	if p == nil || len(p.Alive) == 0 || len(p.Alive) != first.Correct(d) || want.Correct(d) == first.Correct(d) {
+		t.Fatalf("%+v does not go on from %d survivors, to be %d", p, first.Correct(d), want.Correct(d))
+	}
+	got, err := (&attacks.Runner{Victim: m, Noise: noise, From: p}).Run(a, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Seconds, want.Seconds = 0, 0
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("went on to %v, begun anew %v", got, want)
+	}
+	if !slices.Equal(first.Adv, before) {
+		t.Error("the first run's images changed")
+	}
+	other := *a
+	other.Steps++
+	if attacks.Begun(&other, first, d) != nil || attacks.Begun(a, want, d) != nil || attacks.Begun(a.Once(), first, d) != nil || attacks.Begun(a, nil, d) != nil {
+		t.Error("goes on from another attack, or without one")
 	}
 }

@@ -72,6 +72,11 @@ func affineAVX2(y *float32, x *float32, scale *float32, shift *float32, n int, c
 //go:noescape
 func copyRunsAVX2(dst *float32, x *float32, n int, step int, vectors int)
 
+// transposeAVX2 is portableTranspose on 8 lines of n times 8 columns, n > 0; steps are in bytes.
+//
+//go:noescape
+func transposeAVX2(dst *float32, x *float32, n int, dstStep int, step int)
+
 // maxPool2AVX2 is portableMaxPool2; channels counts vectors.
 //
 //go:noescape

@@ -1631,6 +1631,68 @@ vector:
 	VZEROUPPER
 	RET
 
+// func transposeAVX2(dst *float32, x *float32, n int, dstStep int, step int)
+// Requires: AVX
+TEXT ·transposeAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	MOVQ dstStep+24(FP), BX
+	MOVQ step+32(FP), SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(BX*2), R8
+	LEAQ (CX)(SI*4), R9
+
+block:
+	VMOVUPS     (CX), X0
+	VINSERTF128 $0x01, (R9), Y0, Y0
+	VMOVUPS     (CX)(SI*1), X3
+	VINSERTF128 $0x01, (R9)(SI*1), Y3, Y3
+	VMOVUPS     (CX)(SI*2), X5
+	VINSERTF128 $0x01, (R9)(SI*2), Y5, Y5
+	VMOVUPS     (CX)(DI*1), X7
+	VINSERTF128 $0x01, (R9)(DI*1), Y7, Y7
+	VUNPCKLPS   Y3, Y0, Y1
+	VUNPCKHPS   Y3, Y0, Y4
+	VUNPCKLPS   Y7, Y5, Y6
+	VUNPCKHPS   Y7, Y5, Y8
+	VUNPCKLPD   Y6, Y1, Y2
+	VUNPCKHPD   Y6, Y1, Y1
+	VUNPCKLPD   Y8, Y4, Y6
+	VUNPCKHPD   Y8, Y4, Y4
+	VMOVUPS     Y2, (AX)
+	VMOVUPS     Y1, (AX)(BX*1)
+	VMOVUPS     Y6, (AX)(BX*2)
+	VMOVUPS     Y4, (AX)(R8*1)
+	LEAQ        (AX)(BX*4), AX
+	VMOVUPS     16(CX), X9
+	VINSERTF128 $0x01, 16(R9), Y9, Y9
+	VMOVUPS     16(CX)(SI*1), X10
+	VINSERTF128 $0x01, 16(R9)(SI*1), Y10, Y10
+	VMOVUPS     16(CX)(SI*2), X11
+	VINSERTF128 $0x01, 16(R9)(SI*2), Y11, Y11
+	VMOVUPS     16(CX)(DI*1), X12
+	VINSERTF128 $0x01, 16(R9)(DI*1), Y12, Y12
+	VUNPCKLPS   Y10, Y9, Y1
+	VUNPCKHPS   Y10, Y9, Y4
+	VUNPCKLPS   Y12, Y11, Y6
+	VUNPCKHPS   Y12, Y11, Y8
+	VUNPCKLPD   Y6, Y1, Y2
+	VUNPCKHPD   Y6, Y1, Y1
+	VUNPCKLPD   Y8, Y4, Y6
+	VUNPCKHPD   Y8, Y4, Y4
+	VMOVUPS     Y2, (AX)
+	VMOVUPS     Y1, (AX)(BX*1)
+	VMOVUPS     Y6, (AX)(BX*2)
+	VMOVUPS     Y4, (AX)(R8*1)
+	LEAQ        (AX)(BX*4), AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, R9
+	DECQ        DX
+	JNZ         block
+	VZEROUPPER
+	RET
+
 // func maxPool2AVX2(y *float32, index *uint8, top *float32, bottom *float32, n int, channels int)
 // Requires: AVX, AVX2
 TEXT ·maxPool2AVX2(SB), NOSPLIT, $0-48

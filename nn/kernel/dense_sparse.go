@@ -52,7 +52,7 @@ func countParts(k, lines int) (n int) {
 
 // sparseScratch is the number of values that sparseMultiply takes at most.
 func sparseScratch(rows, k int) int {
-	return 2*(rows*k+lanes) + rows*(countParts(k, leastPart)+1) + rows*mostGroup*panel
+	return 2*(rows*k+lanes) + countParts(k, leastPart)*(rows+1) + rows*mostGroup*panel
 }
 
 // Smaller products are not worth a list.
@@ -71,34 +71,35 @@ func listRows(x, scratch []float32, rows, k, n int) (l nonZeros, ok bool) {
 	return l, count*1000 <= current.rowsShare*rows*k
 }
 
-// listAllRows lists the non-zeros of x [rows,k], row by row and part by part, and counts them.
+// listAllRows lists the non-zeros of x [rows,k], part by part and row by row, as sparseMultiply reads them, and
+// counts them.
 func listAllRows(x, scratch []float32, rows, k int) (l nonZeros, count int) {
-	size, width := rows*k+lanes, countParts(k, current.part)+1
+	size, width := rows*k+lanes, rows+1
+	all := countParts(k, current.part) * width
 	l = nonZeros{
 		values: scratch[:size], offsets: integers(scratch[size : 2*size]),
-		starts: integers(scratch[2*size:][:rows*width]), width: width,
-		partial: scratch[2*size+rows*width:][:rows*current.group*panel],
+		starts: integers(scratch[2*size:][:all]), width: width,
+		partial: scratch[2*size+all:][:rows*current.group*panel],
 	}
-	at := 0
-	for r := range rows {
-		starts := l.starts[r*width:]
-		parts(k, current.part, func(i, n int, _ place) {
-			at = current.nonZeros(l, starts[:1], x[r*k+i:][:n], at, n)
-			starts = starts[1:]
-		})
-		starts[0] = int32(at)
-	}
+	at, starts := 0, l.starts
+	parts(k, current.part, func(i, n int, _ place) {
+		for r := range rows {
+			at = current.nonZeros(l, starts[r:r+1], x[r*k+i:][:n], at, n)
+		}
+		starts[rows] = int32(at)
+		starts = starts[width:]
+	})
 	return l, at / 4
 }
 
 // sparseMultiply is multiply from the list of x. The sums have the order and the blocks of multiply.
 func sparseMultiply(y []float32, l nonZeros, b, bias []float32, rows, k, n int, relu bool) {
 	for p := 0; p < panels(n); p += current.group {
-		s := sparseRows{list: l, rows: rows, startStep: l.width, bPanel: k * panel, fetches: current.part, panels: min(current.group, panels(n)-p)}
+		s := sparseRows{list: l, rows: rows, startStep: 1, bPanel: k * panel, fetches: current.part, panels: min(current.group, panels(n)-p)}
 		width := s.panels * panel
 		part := 0 // the closure does not escape: nothing is allocated
 		parts(k, current.part, func(i, lines int, at place) {
-			s.starts = l.starts[part:]
+			s.starts = l.starts[part*l.width:]
 			part++
 			s.b = b[(p*k+i)*panel:]
 			s.ahead = s.b[lines*panel:]

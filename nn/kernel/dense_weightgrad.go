@@ -136,19 +136,11 @@ func (d Dense) sparseWeightGrad(dw, x, columns []float32, rows, first, end int, 
 
 // transpose writes n columns of rows lines, stride apart, as n lines of whole vectors.
 func transpose(dst, src []float32, rows, n, stride int) {
-	lines, r := gradLines(rows), 0
-	for ; r+4 <= rows; r += 4 {
-		r0, r1, r2, r3 := src[r*stride:][:n], src[(r+1)*stride:][:n], src[(r+2)*stride:][:n], src[(r+3)*stride:][:n]
-		for i, v := range r0 {
-			*(*[4]float32)(dst[i*lines+r:]) = [4]float32{v, r1[i], r2[i], r3[i]}
-		}
-	}
-	for ; r < lines; r++ {
+	lines := gradLines(rows)
+	current.transpose(dst, src, rows, n, lines, stride)
+	if rows < lines {
 		for i := range n {
-			dst[i*lines+r] = 0
-			if r < rows {
-				dst[i*lines+r] = src[r*stride+i]
-			}
+			clear(dst[i*lines+rows : (i+1)*lines])
 		}
 	}
 }

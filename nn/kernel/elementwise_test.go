@@ -139,6 +139,29 @@ func TestCountNonZeros(t *testing.T) {
 	})
 }
 
+// TestTranspose: every value goes to its place, bit by bit, and nothing else is written.
+func TestTranspose(t *testing.T) {
+	r := newRand(3)
+	eachImplementation(t, func(t *testing.T) {
+		for range 200 {
+			lines, columns := 1+r.IntN(40), 1+r.IntN(40)
+			dstStep, step := lines+r.IntN(5), columns+r.IntN(5)
+			x, got := specials(r, (lines-1)*step+columns), newGuarded((columns-1)*dstStep+lines)
+			current.transpose(got.x, x, lines, columns, dstStep, step)
+			got.check(t, "dst")
+			for i, v := range got.x {
+				want := canary
+				if line, column := i%dstStep, i/dstStep; line < lines {
+					want = x[line*step+column]
+				}
+				if math.Float32bits(v) != math.Float32bits(want) {
+					t.Fatalf("%d lines of %d, steps %d to %d: %v at %d, want %v", lines, columns, step, dstStep, v, i, want)
+				}
+			}
+		}
+	})
+}
+
 func TestAllFinite(t *testing.T) {
 	eachImplementation(t, func(t *testing.T) {
 		for n := range 40 {

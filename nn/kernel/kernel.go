@@ -52,6 +52,7 @@ type implementation struct {
 	affine    func(y, x, scale, shift []float32)
 	columnSum func(dst, x []float32, n, stride int)
 	copyRuns  func(dst, x []float32, n, step, size int)
+	transpose func(dst, x []float32, lines, columns, dstStep, step int)
 	finite    func(x []float32) bool
 	signStep  func(adv, x, grad []float32, step, eps float32)
 	momentum  func(s momentumStep, w, g, v []float32)

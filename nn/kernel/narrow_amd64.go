@@ -54,3 +54,23 @@ func vectorCopyRuns(dst, x []float32, n, step, size int) {
 	_, _ = dst[n*size-1], x[(n-1)*step+size-1]
 	copyRunsAVX2(&dst[0], &x[0], n, step*floatBytes, size/lanes)
 }
+
+// vectorTranspose leaves what is not in blocks of 8 lines and 8 columns to portable Go.
+func vectorTranspose(dst, x []float32, lines, columns, dstStep, step int) {
+	blocks := columns / lanes
+	whole := blocks * lanes
+	if blocks > 0 {
+		for ; lines >= lanes; lines -= lanes {
+			_, _ = dst[(columns-1)*dstStep+lanes-1], x[(lanes-1)*step+columns-1]
+			transposeAVX2(&dst[0], &x[0], blocks, dstStep*floatBytes, step*floatBytes)
+			if whole < columns {
+				portableTranspose(dst[whole*dstStep:], x[whole:], lanes, columns-whole, dstStep, step)
+			}
+			if lines == lanes {
+				return
+			}
+			dst, x = dst[lanes:], x[lanes*step:]
+		}
+	}
+	portableTranspose(dst, x, lines, columns, dstStep, step)
+}

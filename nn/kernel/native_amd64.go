@@ -34,6 +34,7 @@ var avx2 = func() *implementation {
 		dots:       dotsAVX2,
 		affine:     vectorAffine,
 		copyRuns:   vectorCopyRuns,
+		transpose:  vectorTranspose,
 		maxPool2:   vectorMaxPool2,
 		unpool2:    vectorUnpool2,
 		peak: func(n int) float64 {

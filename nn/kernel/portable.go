@@ -23,6 +23,7 @@ var portable = &implementation{
 	affine:     portableAffine,
 	columnSum:  portableColumnSum,
 	copyRuns:   portableCopyRuns,
+	transpose:  portableTranspose,
 	finite:     portableFinite,
 	signStep:   portableSignStep,
 	momentum:   portableMomentum,

@@ -68,19 +68,23 @@ func packTransposed(dst, w []float32, k, n int) {
 			if cols < panel {
 				clear(out)
 			}
-			from := w[p*panel*k+i:]
-			j := 0
-			for ; j+4 <= cols; j += 4 {
-				r0, r1, r2, r3 := from[j*k:][:lines], from[(j+1)*k:][:lines], from[(j+2)*k:][:lines], from[(j+3)*k:][:lines]
-				for i, v := range r0 {
-					*(*[4]float32)(out[i*panel+j:]) = [4]float32{v, r1[i], r2[i], r3[i]}
-				}
-			}
-			for ; j < cols; j++ {
-				for i, v := range from[j*k:][:lines] {
-					out[i*panel+j] = v
-				}
-			}
+			current.transpose(out, w[p*panel*k+i:], cols, lines, panel, k)
+		}
+	}
+}
+
+// portableTranspose writes the columns of some lines of x, step apart, as lines of dst, dstStep apart.
+func portableTranspose(dst, x []float32, lines, columns, dstStep, step int) {
+	r := 0
+	for ; r+4 <= lines; r += 4 {
+		r0, r1, r2, r3 := x[r*step:][:columns], x[(r+1)*step:][:columns], x[(r+2)*step:][:columns], x[(r+3)*step:][:columns]
+		for i, v := range r0 {
+			*(*[4]float32)(dst[i*dstStep+r:]) = [4]float32{v, r1[i], r2[i], r3[i]}
+		}
+	}
+	for ; r < lines; r++ {
+		for i, v := range x[r*step:][:columns] {
+			dst[i*dstStep+r] = v
 		}
 	}
 }

@@ -72,15 +72,18 @@ func (r *run) measureAll(ctx context.Context, m *nn.Model) error {
 // rows runs a stage's attacks, saving after each; what the state has already is not repeated.
 func (r *run) rows(ctx context.Context, stage string, v attacks.Victim) error {
 	list := r.attacks(stage)
+	var res *attacks.Result
 	for i := r.state.Measured[stage]; i <= len(list); i++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		var res *attacks.Result
 		var err error
 		if i == 0 {
 			res, err = attacks.Clean(v, r.test)
 		} else {
+			if r.state.Partial == nil {
+				r.state.Partial = attacks.Begun(list[i-1], res, r.test)
+			}
 			res, err = r.attack(ctx, stage, v, list[i-1])
 		}
 		if err = errors.Join(err, r.test.Err()); err != nil {

@@ -87,6 +87,50 @@ func elementwise() {
 	}
 }
 
+// transpose takes blocks of 8 lines and 8 columns: lines i and i+4 share a register, so that shuffles within its
+// halves do.
+func transpose() {
+	function("transposeAVX2", "func(dst, x *float32, n, dstStep, step int)",
+		"transposeAVX2 is portableTranspose on 8 lines of n times 8 columns, n > 0; steps are in bytes.")
+	dst, x, n, dstStep, step := gp("dst"), gp("x"), gp("n"), gp("dstStep"), gp("step")
+	step3, dstStep3, fourth := GP64(), GP64(), GP64()
+	LEAQ(Mem{Base: step, Index: step, Scale: 2}, step3)
+	LEAQ(Mem{Base: dstStep, Index: dstStep, Scale: 2}, dstStep3)
+	LEAQ(Mem{Base: x, Index: step, Scale: 4}, fourth)
+	lines := func(base, step, step3 reg.GPVirtual, disp int) [4]Mem {
+		return [4]Mem{{Base: base, Disp: disp}, {Base: base, Index: step, Scale: 1, Disp: disp},
+			{Base: base, Index: step, Scale: 2, Disp: disp}, {Base: base, Index: step3, Scale: 1, Disp: disp}}
+	}
+	Label("block")
+	for half := range 2 {
+		var in, pairs, out [4]reg.VecVirtual
+		top, bottom := lines(x, step, step3, 16*half), lines(fourth, step, step3, 16*half)
+		for i := range in {
+			in[i], pairs[i], out[i] = YMM(), YMM(), YMM()
+			VMOVUPS(top[i], in[i].AsX())
+			VINSERTF128(Imm(1), bottom[i], in[i], in[i])
+		}
+		for i := range 2 {
+			VUNPCKLPS(in[2*i+1], in[2*i], pairs[2*i])
+			VUNPCKHPS(in[2*i+1], in[2*i], pairs[2*i+1])
+		}
+		for i := range 2 {
+			VUNPCKLPD(pairs[2+i], pairs[i], out[2*i])
+			VUNPCKHPD(pairs[2+i], pairs[i], out[2*i+1])
+		}
+		for i, to := range lines(dst, dstStep, dstStep3, 0) {
+			VMOVUPS(out[i], to)
+		}
+		LEAQ(Mem{Base: dst, Index: dstStep, Scale: 4}, dst)
+	}
+	ADDQ(Imm(32), x)
+	ADDQ(Imm(32), fourth)
+	DECQ(n)
+	JNZ(LabelRef("block"))
+	VZEROUPPER()
+	RET()
+}
+
 // copyRuns has a loop of its own for the runs of two vectors, a panel.
 func copyRuns() {
 	function("copyRunsAVX2", "func(dst, x *float32, n, step, vectors int)",

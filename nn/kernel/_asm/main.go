@@ -34,6 +34,7 @@ func narrow() {
 	dots(4, 3)
 	affine()
 	copyRuns()
+	transpose()
 	pooling()
 }
 
