@@ -2,6 +2,7 @@ package nn_test
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -9,6 +10,9 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"rampart/attacks"
+	"rampart/checkpoints"
+	"rampart/data"
 	"rampart/nn"
 	"rampart/nn/cpu"
 	"rampart/nn/device"
@@ -46,9 +50,38 @@ func BenchmarkStep(b *testing.B) {
 }
 
 // BenchmarkPortable takes turns with gorgonia, and reports the medians of processor time and how many
-// times faster the portable kernels are by it.
+// times faster the portable kernels are by it: with fresh weights and, where the environment variable RAMPART_CHECKPOINT
+// names one of madry_cnn, with its weights at PGD's iterates, whose zeros are not multiplied.
 func BenchmarkPortable(b *testing.B) {
-	step := steps(b)
+	b.Run("fresh", func(b *testing.B) { takeTurns(b, steps(b)) })
+	path := os.Getenv("RAMPART_CHECKPOINT")
+	if path == "" {
+		return
+	}
+	b.Run("trained", func(b *testing.B) {
+		network, err := checkpoints.LoadOn(path, cpu.New(2), benchBatch)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, test, err := (&data.MNIST{}).Load()
+		if err != nil {
+			b.Fatal(err)
+		}
+		a := &attacks.PGD{Bound: attacks.Bound{Norm: attacks.Linf, Epsilon: .3}, StepSize: .03, Steps: 20, RandomStart: true, Runs: 1, Loss: "cross_entropy"}
+		some := test.Slice(0, benchBatch)
+		res, err := attacks.Run(network.Model, a, some, rng.New(1, "attack"), nil, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		labels := make([]int32, benchBatch)
+		for i := range labels {
+			labels[i] = some.Label(i)
+		}
+		takeTurns(b, stepsOn(b, res.Adv, labels, network.Model.Weights()))
+	})
+}
+
+func takeTurns(b *testing.B, step map[string]func()) {
 	names := []string{"portable", "gorgonia"}
 	times := make([][]time.Duration, len(names))
 	for b.Loop() {
@@ -69,10 +102,16 @@ func BenchmarkPortable(b *testing.B) {
 
 // steps makes a step with each implementation of the kernels, and with gorgonia.
 func steps(b *testing.B) map[string]func() {
-	x, labels := strokes(benchBatch), make([]int32, benchBatch)
+	labels := make([]int32, benchBatch)
 	for i := range labels {
 		labels[i] = int32(i % 10)
 	}
+	return stepsOn(b, strokes(benchBatch), labels, nil)
+}
+
+// stepsOn is steps on given images and weights, nil for fresh ones. Gorgonia's time does not depend on weights; it has
+// fresh ones.
+func stepsOn(b *testing.B, x []float32, labels []int32, weights []nn.Weight) map[string]func() {
 	options, err := registry.New[nn.Architecture]("madry_cnn")
 	if err != nil {
 		b.Fatal(err)
@@ -88,6 +127,11 @@ func steps(b *testing.B) map[string]func() {
 		m, err := nn.Build(spec, cpu.New(2), benchBatch, rng.New(1, "init"))
 		if err != nil {
 			b.Fatal(err)
+		}
+		if weights != nil {
+			if err := m.SetWeights(weights); err != nil {
+				b.Fatal(err)
+			}
 		}
 		c := &device.Call{Rows: benchBatch, X: m.New(len(x)), Labels: labels, Loss: nn.CrossEntropy{}, Scale: 1, InputGrad: m.New(len(x))}
 		c.X.Upload(x, 0)
