@@ -68,12 +68,12 @@ func BenchmarkSparseDense(b *testing.B) {
 				"forward/dense": func() { multiply(y, x, packed, nil, rows, d.In, d.Out, true) },
 				"forward/sparse": func() {
 					l, _ := listAllRows(x, scratch, rows, d.In)
-					sparseMultiply(y, l, packed, nil, rows, d.In, d.Out, true)
+					sparseMultiply(y, l, packed, nil, rows, d.In, d.Out, pitch(d.In), true)
 				},
 				"input/dense": func() { multiply(dx, dy, transposed, nil, rows, d.Out, d.In, false) },
 				"input/sparse": func() {
 					l, _ := listAllRows(dy, scratch, rows, d.Out)
-					sparseMultiply(dx, l, transposed, nil, rows, d.Out, d.In, false)
+					sparseMultiply(dx, l, transposed, nil, rows, d.Out, d.In, pitch(d.Out), false)
 				},
 			} {
 				b.Run(fmt.Sprintf("madry_fc1/%d/%s/%v", rows, name, density), func(b *testing.B) {

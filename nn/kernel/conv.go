@@ -57,7 +57,7 @@ func (c Conv) PackForward(dst, w []float32) {
 func (c Conv) packDirectForward(dst, w []float32) {
 	w = w[:c.taps()*c.Out]
 	dst = note(dst[:c.directForward()], w)
-	packPanels(dst, w, c.taps(), c.Out)
+	packPanels(dst, w, c.taps(), c.Out, c.taps())
 }
 
 // pad returns x with its padding, laid out in scratch unless there is none. The border of a copy

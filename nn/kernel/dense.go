@@ -4,21 +4,21 @@ package kernel
 type Dense struct{ In, Out int }
 
 // PackedForward is the number of values of the weights packed for Forward.
-func (d Dense) PackedForward() int { return d.In*panels(d.Out)*panel + noteSize }
+func (d Dense) PackedForward() int { return pitch(d.In)*panels(d.Out)*panel + noteSize }
 
 // PackForward packs w [In,Out] for Forward.
 func (d Dense) PackForward(dst, w []float32) {
 	w = w[:d.In*d.Out]
-	packPanels(note(dst[:d.PackedForward()], w), w, d.In, d.Out)
+	packPanels(note(dst[:d.PackedForward()], w), w, d.In, d.Out, pitch(d.In))
 }
 
 // PackedInputGrad is the number of values of the weights packed for InputGrad.
-func (d Dense) PackedInputGrad() int { return d.Out*panels(d.In)*panel + noteSize }
+func (d Dense) PackedInputGrad() int { return pitch(d.Out)*panels(d.In)*panel + noteSize }
 
 // PackInputGrad packs w [In,Out] for InputGrad.
 func (d Dense) PackInputGrad(dst, w []float32) {
 	w = w[:d.In*d.Out]
-	packTransposed(note(dst[:d.PackedInputGrad()], w), w, d.Out, d.In)
+	packTransposed(note(dst[:d.PackedInputGrad()], w), w, d.Out, d.In, pitch(d.Out))
 }
 
 // ListScratch is the number of values that Forward and InputGrad may use as scratch, to multiply
@@ -41,7 +41,7 @@ func (d Dense) InputGrad(dx, dy, packed []float32, rows int, scratch []float32) 
 func multiplyEither(y, x, b, bias []float32, maySkip bool, rows, k, n int, relu bool, scratch []float32) {
 	if maySkip {
 		if l, ok := listRows(x, scratch, rows, k, n); ok {
-			sparseMultiply(y, l, b, bias, rows, k, n, relu)
+			sparseMultiply(y, l, b, bias, rows, k, n, pitch(k), relu)
 			return
 		}
 	}
@@ -51,7 +51,7 @@ func multiplyEither(y, x, b, bias []float32, maySkip bool, rows, k, n int, relu 
 // residentValues bounds what multiply expects to stay in the second-level cache.
 const residentValues = 64 << 10
 
-// multiply computes y [rows,n] = x [rows,k] * b, b in panels. Each weight is read from memory once,
+// multiply computes y [rows,n] = x [rows,k] * b, b in panels at their pitch. Each weight is read from memory once,
 // since a block of a panel stays in the first-level cache while all rows meet it. What is read
 // again for each panel should stay in the second-level cache: all of x, or else a block of its
 // columns.
@@ -61,13 +61,13 @@ func multiply(y, x, b, bias []float32, rows, k, n int, relu bool) {
 	}
 	blocks := (k + blockTaps - 1) / blockTaps
 	size := (k + blocks - 1) / blocks
-	m := multiplication{y: y, x: x, b: b[:panels(n)*panel*k], bias: bias, rows: rows, k: k, n: n, relu: relu}
+	m := multiplication{y: y, x: x, b: b[:panels(n)*panel*pitch(k)], bias: bias, rows: rows, k: k, n: n, pitch: pitch(k), relu: relu}
 	if rows*k <= residentValues {
 		for p := 0; p < panels(n); p += current.wide {
 			for i := 0; i < k; i += size {
-				next := p*k + i + size
+				next := p*m.pitch + i + size
 				if i+size >= k {
-					next = (p + current.wide) * k
+					next = (p + current.wide) * m.pitch
 				}
 				m.block(p, i, size, next)
 			}
@@ -76,7 +76,7 @@ func multiply(y, x, b, bias []float32, rows, k, n int, relu bool) {
 	}
 	for i := 0; i < k; i += size {
 		for p := 0; p < panels(n); p += current.wide {
-			m.block(p, i, size, (p+current.wide)*k+i)
+			m.block(p, i, size, (p+current.wide)*m.pitch+i)
 		}
 	}
 }
@@ -85,6 +85,7 @@ func multiply(y, x, b, bias []float32, rows, k, n int, relu bool) {
 type multiplication struct {
 	y, x, b, bias []float32
 	rows, k, n    int
+	pitch         int // of the panels of b
 	relu          bool
 }
 
@@ -92,11 +93,11 @@ type multiplication struct {
 // comes after.
 func (m *multiplication) block(p, i, size, next int) {
 	t := tile{
-		a: m.x[i:], b: m.b[(p*m.k+i)*panel:], y: m.y[p*panel:],
+		a: m.x[i:], b: m.b[(p*m.pitch+i)*panel:], y: m.y[p*panel:],
 		ahead: m.b[min(next*panel, len(m.b)):],
 		rows:  m.rows, width: m.rows, left: m.rows,
 		aStep: m.k, yStep: m.n,
-		outer: 1, inner: min(size, m.k-i), aK: 1, bK: panel, bPanel: m.k * panel,
+		outer: 1, inner: min(size, m.k-i), aK: 1, bK: panel, bPanel: m.pitch * panel,
 		cols:       min(current.wide*panel, m.n-p*panel),
 		accumulate: i > 0, rectified: m.relu && i+size >= m.k,
 	}

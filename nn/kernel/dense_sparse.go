@@ -92,16 +92,17 @@ func listAllRows(x, scratch []float32, rows, k int) (l nonZeros, count int) {
 	return l, at / 4
 }
 
-// sparseMultiply is multiply from the list of x. The sums have the order and the blocks of multiply.
-func sparseMultiply(y []float32, l nonZeros, b, bias []float32, rows, k, n int, relu bool) {
+// sparseMultiply is multiply from the list of x, with panels of b that lie pitch lines apart. The sums have the order
+// and the blocks of multiply.
+func sparseMultiply(y []float32, l nonZeros, b, bias []float32, rows, k, n, pitch int, relu bool) {
 	for p := 0; p < panels(n); p += current.group {
-		s := sparseRows{list: l, rows: rows, startStep: 1, bPanel: k * panel, fetches: current.part, panels: min(current.group, panels(n)-p)}
+		s := sparseRows{list: l, rows: rows, startStep: 1, bPanel: pitch * panel, fetches: current.part, panels: min(current.group, panels(n)-p)}
 		width := s.panels * panel
 		part := 0 // the closure does not escape: nothing is allocated
 		parts(k, current.part, func(i, lines int, at place) {
 			s.starts = l.starts[part*l.width:]
 			part++
-			s.b = b[(p*k+i)*panel:]
+			s.b = b[(p*pitch+i)*panel:]
 			s.ahead = s.b[lines*panel:]
 			s.from, s.fromStep = zeros[:], 0
 			s.add, s.addStep = zeros[:], 0

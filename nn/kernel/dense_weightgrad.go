@@ -130,7 +130,7 @@ func (d Dense) sparseWeightGrad(dw, x, columns []float32, rows, first, end int, 
 		return false
 	}
 	l, _ := listAllRows(transposed, scratch[n*lines:], n, lines)
-	sparseMultiply(dw[first*d.Out:end*d.Out], l, columns, nil, n, lines, d.Out, false)
+	sparseMultiply(dw[first*d.Out:end*d.Out], l, columns, nil, n, lines, d.Out, lines, false)
 	return true
 }
 

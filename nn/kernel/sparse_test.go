@@ -106,14 +106,14 @@ func checkSparseRows(t *testing.T, rows, k, n int, density float64, seed uint64,
 		x[(i*7919+int(seed))%len(x)] = v
 	}
 	thin(x, density, seed)
-	b, scratch := newGuarded(panels(n)*panel*k), newGuarded(sparseScratch(rows, k))
-	packPanels(b.x, w, k, n)
+	b, scratch := newGuarded(panels(n)*panel*pitch(k)), newGuarded(sparseScratch(rows, k))
+	packPanels(b.x, w, k, n, pitch(k))
 	for _, relu := range []bool{false, true} {
 		for _, bias := range [][]float32{inGuards(bias), nil} {
 			want, got := make([]float32, rows*n), newGuarded(rows*n)
 			multiply(want, x, b.x, bias, rows, k, n, relu)
 			l, _ := listAllRows(x, scratch.x, rows, k)
-			sparseMultiply(got.x, l, b.x, bias, rows, k, n, relu)
+			sparseMultiply(got.x, l, b.x, bias, rows, k, n, pitch(k), relu)
 			sameBits(t, fmt.Sprintf("[%d,%d]*[%[2]d,%d], density %v: y", rows, k, n, density), got.x, want)
 			got.check(t, "y")
 			scratch.check(t, "scratch")

@@ -36,12 +36,21 @@ func roundUp(n, m int) int { return (n + m - 1) / m * m }
 // is written stay in the cache.
 const packBlock = 256
 
-// packPanels writes the matrix w [k,n] as panels [n/16][k][16].
-func packPanels(dst, w []float32, k, n int) {
+// pitch is the distance of the panels of a dense layer, in lines. At multiples of 64 lines, 4 KB, panels that are read
+// side by side would crowd the same sets of the first-level cache.
+func pitch(k int) int {
+	if k%64 == 0 {
+		return k + panel
+	}
+	return k
+}
+
+// packPanels writes the matrix w [k,n] as panels [n/16][k][16], pitch lines apart.
+func packPanels(dst, w []float32, k, n, pitch int) {
 	for i := 0; i < k; i += packBlock {
 		lines := min(packBlock, k-i)
 		for p := range panels(n) {
-			packPanel(dst[(p*k+i)*panel:], w[i*n+p*panel:], lines, n, min(panel, n-p*panel))
+			packPanel(dst[(p*pitch+i)*panel:], w[i*n+p*panel:], lines, n, min(panel, n-p*panel))
 		}
 	}
 }
@@ -58,13 +67,13 @@ func packPanel(dst, src []float32, n, stride, cols int) {
 	}
 }
 
-// packTransposed writes the transpose of w [n,k] as panels [n/16][k][16].
-func packTransposed(dst, w []float32, k, n int) {
+// packTransposed writes the transpose of w [n,k] as panels [n/16][k][16], pitch lines apart.
+func packTransposed(dst, w []float32, k, n, pitch int) {
 	for p := range panels(n) {
 		cols := min(panel, n-p*panel)
 		for i := 0; i < k; i += packBlock {
 			lines := min(packBlock, k-i)
-			out := dst[(p*k+i)*panel:][:lines*panel]
+			out := dst[(p*pitch+i)*panel:][:lines*panel]
 			if cols < panel {
 				clear(out)
 			}
