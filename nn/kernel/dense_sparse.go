@@ -19,8 +19,7 @@ type sparseRows struct {
 }
 
 // Bounds of what implementations choose as group and part: side by side in the first-level cache lie
-// that many lines of that many panels. (It holds more; but in layers with sizes of powers of two the
-// panels crowd the same sets.)
+// that many lines of that many panels, with room for the sums and the list.
 const (
 	mostGroup = 8
 	leastPart = 48
