@@ -3,7 +3,7 @@ images as Rampart chooses them. PyTorch loads the checkpoint and judges every im
 
     python3 autoattack_check.py CHECKPOINT MNIST_FOLDER [--n 1000] [--seed 0] [--victim BINARY]
 
-Logits and gradients come from PyTorch or, some three times faster on a CPU, from the program of testdata/victim
+Logits and gradients come from PyTorch or, faster on a CPU, from the program of testdata/victim
 (go build -o BINARY ./train/testdata/victim): then the attack is pyautoattack's, the network's arithmetic ours, and
 what it found is PyTorch's to judge. Both arithmetics are compared first. Needs torch, numpy, safetensors, pyautoattack.
 """
